@@ -1,0 +1,1 @@
+"""How the steps connect, and the command line that runs, compiles and inspects them."""
