@@ -1,0 +1,76 @@
+"""The trained model's folder: what train_model writes and evaluation, push and prediction read."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from components.contract.clips import ClipGeometry
+from components.contract.errors import StepError
+from components.contract.finished import Finished, finish, read_finished
+
+KIND = "model"
+KERAS_NAME = "model.keras"
+SAVED_MODEL_NAME = "saved_model"
+LABELS_NAME = "labels.txt"
+HISTORY_NAME = "history.json"
+
+# The SavedModel's serving signature: uint8 clips in; probabilities and the likeliest label out.
+SIGNATURE = "serving_default"
+CLIPS_INPUT = "clips"
+PROBABILITIES_OUTPUT = "probabilities"
+LABEL_OUTPUT = "label"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a finished model folder holds.
+
+    Attributes:
+        model: Name in the table of models, e.g. `r2plus1d_fast`.
+        geometry: Shape of the clips that it takes.
+        preparation: How the frames it was trained on were chosen and resized.
+        labels: Class names in the order of its outputs.
+        n_parameters: All its parameters.
+        training: The recipe and what came of it (epochs, seed, best epoch …).
+        digest: Content digest, of the weights and not of the files that carry dates.
+    """
+
+    model: str
+    geometry: ClipGeometry
+    preparation: dict[str, Any]
+    labels: tuple[str, ...]
+    n_parameters: int
+    training: dict[str, Any]
+    digest: str
+
+
+def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) -> Finished:
+    """Mark a model folder as finished; `trained.digest` is ignored, the result carries the right one.
+
+    Args:
+        folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME.
+        trained: What it holds.
+        weights_sha256: Checksum of architecture and weights. It stands for the Keras file and the SavedModel,
+            whose bytes carry dates and random identifiers; the history, which carries times, is left out.
+    """
+    properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
+    saved_files = (path for path in (folder / SAVED_MODEL_NAME).rglob("*") if path.is_file())
+    left_out = {str(path.relative_to(folder)): None for path in saved_files}
+    content = {**left_out, HISTORY_NAME: None, KERAS_NAME: weights_sha256}
+    return finish(folder, kind=KIND, properties=properties, content=content)
+
+
+def read_model(folder: Path, *, digest: str | None = None) -> TrainedModel:
+    """Read and verify what a finished model folder holds.
+
+    Raises:
+        StepError: If it is unfinished, damaged, or not the promised one.
+    """
+    finished = read_finished(folder, kind=KIND, digest=digest)
+    try:
+        properties = dict(finished.properties)
+        properties["geometry"] = ClipGeometry(**properties["geometry"])
+        properties["labels"] = tuple(properties["labels"])
+        return TrainedModel(**properties, digest=finished.digest)
+    except (KeyError, TypeError) as error:
+        raise StepError(f"{folder} does not say what it holds ({error}).", remedy="Run train_model again.") from error
