@@ -1,0 +1,170 @@
+"""Run the compiled pipeline on this machine, resume a run, and say how it ended."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from components.contract.code_digest import step_code_digest
+from components.contract.verdict import Verdict, read_verdict
+from pipelines.console import Console
+from pipelines.parameters import COMPILED, check, declared, read_specs
+from pipelines.runs import EVALUATION_STEP, Run, StepState, new_run
+from pipelines.workspace import Workspace, WorkspaceError, refuse_python3
+
+LOCAL_PARAMETERS = ("store_dir", "serving_dir")
+
+
+class StepFailedError(Exception):
+    """A step of a run failed.
+
+    Args:
+        run: The run.
+        state: The step.
+    """
+
+    def __init__(self, run: Run, state: StepState) -> None:
+        self.run, self.state = run, state
+        record = run.record(state.step)
+        error = (record or {}).get("error")
+        if error is None:
+            code = state.exit_code
+            killed = code is not None and code < 0
+            self.reason = (
+                f"its process ended without a word ({f'signal {-code}' if killed and code else f'exit {code}'})"
+            )
+            self.remedy = "Memory may have run out; the log's last lines may tell more."
+        else:
+            self.reason = error["message"] if error["remedy"] else f"{error['type']}: {error['message']}"
+            self.remedy = error["remedy"] or "This looks like a fault in the step's code; the log has the traceback."
+        super().__init__(f"{state.step} failed: {self.reason}")
+
+
+class RunInterruptedError(Exception):
+    """The run was told to end.
+
+    Args:
+        signal_number: The signal.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"signal {signal_number}")
+        self.signal_number = signal_number
+
+
+def local_parameters(workspace: Workspace, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run on this machine: the given ones, and its folders where none are given."""
+    return {"store_dir": str(workspace.store), "serving_dir": str(workspace.serving), **given}
+
+
+def start(
+    workspace: Workspace,
+    given: Mapping[str, Any],
+    *,
+    console: Console,
+    compiled: Path = COMPILED,
+    use_cache: bool = True,
+) -> Run:
+    """Run the pipeline with these parameters.
+
+    Raises:
+        ParameterError: If the parameters do not fit.
+        WorkspaceError: If a parameter cannot pass through kfp.local.
+        StepFailedError: If a step failed.
+        RunInterruptedError: If SIGINT or SIGTERM ended the run.
+    """
+    specs = read_specs(compiled)
+    parameters = check(declared(specs[0]["root"].get("inputDefinitions", {})), local_parameters(workspace, given))
+    for name, value in parameters.items():
+        refuse_python3(str(value), what=f"The parameter {name}")
+    run = new_run(workspace, pipeline=specs[0]["pipelineInfo"]["name"], parameters=parameters)
+    return _execute(workspace, run, specs, console=console, use_cache=use_cache)
+
+
+def resume(workspace: Workspace, run: Run, *, console: Console, compiled: Path = COMPILED) -> Run:
+    """Go on with a run that failed or was interrupted: its finished steps are not run again.
+
+    Raises:
+        WorkspaceError: If the run is still running, or ended well.
+    """
+    if run.seen_status() in ("running", "succeeded"):
+        raise WorkspaceError(
+            f"Run {run.name} {'still runs' if run.status == 'running' else 'ended well'}: nothing to do."
+        )
+
+    run.status, run.pid = "running", os.getpid()
+    return _execute(workspace, run, read_specs(compiled), console=console, use_cache=True)
+
+
+def verdict_of(run: Run) -> Verdict | None:
+    """Return the verdict of a run's evaluation, or None where it did not come so far."""
+    for state in run.steps:
+        folder = state.output_path("evaluation")
+        if state.step == EVALUATION_STEP and folder is not None:
+            return read_verdict(folder)
+    return None
+
+
+def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, console: Console, use_cache: bool) -> Run:
+    import pipelines.light_kfp  # noqa: F401 - before kfp
+    from pipelines.kfp_local import LocalRun
+
+    console.say(f"Run {run.name} in {run.folder}")
+    before_s = run.seconds
+    started = time.monotonic()
+    running = LocalRun(
+        run, on_start=console.started, on_progress=console.progress, on_end=lambda state: console.ended(run, state)
+    )
+    cache_root = workspace.cache if use_cache else None
+    try:
+        with _signals_raise():
+            running.execute(_with_code_digests(specs), cache_root=cache_root)
+        run.status = "succeeded"
+    except RunInterruptedError:
+        run.status = "interrupted"
+        raise
+    except RuntimeError as error:
+        run.status = "failed"
+        failed = [state for state in run.steps if state.status == "failed"]
+        if not failed:
+            raise
+        raise StepFailedError(run, failed[0]) from error
+    except BaseException:
+        run.status = "failed"
+        raise
+    finally:
+        run.seconds = before_s + time.monotonic() - started
+        run.save()
+    return run
+
+
+def _with_code_digests(specs: list[dict[str, Any]]) -> str:
+    """Return the compiled pipeline with each step's image named after its code.
+
+    The cache's key holds the image's name, and here the code and not an image is what runs. The name holds "python",
+    since kfp.local warns of images without it.
+    """
+    executors = specs[0]["deploymentSpec"]["executors"]
+    for name, executor in executors.items():
+        step = name.removeprefix("exec-").replace("-", "_")
+        executor["container"]["image"] = f"local-python/reelflow:{step_code_digest(step)[:32]}"
+    return yaml.safe_dump_all(specs, sort_keys=False)
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    def raise_interrupted(number: int, frame: FrameType | None) -> None:
+        raise RunInterruptedError(number)
+
+    before = {number: signal.signal(number, raise_interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,150 @@
+"""One step by hand: any step from its signature, or one step of a recorded run again."""
+
+import importlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from components.contract.files import emptied
+from components.contract.finished import MARKER_NAME
+from components.contract.step_record import RECORD_NAME, RECORD_OUTPUT
+from pipelines.parameters import Parameter, check, declared
+from pipelines.runs import Run
+from pipelines.workspace import WorkspaceError
+
+_COMPONENTS = Path(__file__).resolve().parent.parent / "components"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as its signature declares it.
+
+    Attributes:
+        name: Its folder's name.
+        meaning: First line of its docstring.
+        parameters: By name.
+        inputs: Artifact classes of its inputs, by name.
+        outputs: Artifact classes of its outputs, by name.
+        meanings: The sentence for every argument, by name.
+        function: The plain function.
+    """
+
+    name: str
+    meaning: str
+    parameters: dict[str, Parameter]
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    meanings: dict[str, str]
+    function: Callable[..., Any]
+
+
+def step_names() -> list[str]:
+    """Return the names of all steps, without importing one."""
+    return sorted(path.parent.name for path in _COMPONENTS.glob("*/component.py"))
+
+
+def load_step(name: str) -> Step:
+    """Import a step's component.py and read its signature.
+
+    Raises:
+        WorkspaceError: If there is no such step.
+    """
+    if name not in step_names():
+        raise WorkspaceError(f"There is no step {name}; there are: {', '.join(step_names())}.")
+    import pipelines.light_kfp  # noqa: F401 - before kfp
+
+    component = getattr(importlib.import_module(f"components.{name}.component"), name)
+    import docstring_parser
+    from google.protobuf import json_format
+
+    (spec,) = json_format.MessageToDict(component.pipeline_spec)["components"].values()
+    documented = docstring_parser.parse(component.python_func.__doc__)
+    hints = get_type_hints(component.python_func, include_extras=True)
+    artifacts = {key: hint for key, hint in hints.items() if hasattr(hint, "__metadata__")}
+    written = {key for key, hint in artifacts.items() if hint.__metadata__[0].__name__ == "OutputAnnotation"}
+    return Step(
+        name=name,
+        meaning=documented.short_description or "",
+        parameters=declared(spec.get("inputDefinitions", {})),
+        inputs={key: hint.__origin__ for key, hint in artifacts.items() if key not in written},
+        outputs={key: hint.__origin__ for key, hint in artifacts.items() if key in written},
+        meanings={entry.arg_name: " ".join((entry.description or "").split()) for entry in documented.params},
+        function=component.python_func,
+    )
+
+
+def run_step(step: Step, *, inputs: Mapping[str, str], parameters: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Run a step in this process and return its record.
+
+    A parameter `<input>_digest` that is not given is read from the input's finished marker.
+
+    Args:
+        step: The step.
+        inputs: Path of every input artifact, by name.
+        parameters: Values by name; what is not given has the signature's default.
+        out: Folder for the outputs, one child each.
+
+    Raises:
+        ParameterError: If the parameters do not fit.
+        StepError: If the step cannot do its work.
+    """
+    _quiet()
+    digests = {
+        f"{name}_digest": _digest_of(Path(path))
+        for name, path in inputs.items()
+        if f"{name}_digest" in step.parameters and f"{name}_digest" not in parameters
+    }
+    values = {parameter.name: parameter.default for parameter in step.parameters.values() if not parameter.required}
+    values |= check(step.parameters, {**digests, **parameters})
+    read = {name: step.inputs[name](name=name, uri=str(Path(path).absolute())) for name, path in inputs.items()}
+    emptied(out)
+    written = {name: kind(name=name, uri=str(out.absolute() / name)) for name, kind in step.outputs.items()}
+    step.function(**read, **written, **values)
+    return read_record(out)
+
+
+def rerun(run: Run, name: str, *, changes: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Run one step of a recorded run again, from the inputs and parameters of its record, and return the new record.
+
+    Raises:
+        WorkspaceError: If the run has no record of that step, or an input is gone.
+        ParameterError: If a change does not fit.
+        StepError: If the step cannot do its work.
+    """
+    recorded = run.record(name)
+    if recorded is None:
+        raise WorkspaceError(f"Run {run.name} has no record of {name}: the step never started, or died at once.")
+    gone = [entry["uri"] for entry in recorded["inputs"].values() if not Path(entry["uri"]).exists()]
+    if gone:
+        raise WorkspaceError(f"Inputs of {name} are gone: {', '.join(gone)}. Resume or repeat the run to make them.")
+    inputs = {key: entry["uri"] for key, entry in recorded["inputs"].items()}
+    return run_step(load_step(name), inputs=inputs, parameters={**recorded["parameters"], **changes}, out=out)
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    """Read the record of a step that ran into `out`."""
+    record: dict[str, Any] = json.loads((out / RECORD_OUTPUT / RECORD_NAME).read_text())
+    return record
+
+
+def changed_outputs(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> list[str]:
+    """Return the outputs whose digests differ between two records of a step."""
+    return [
+        name
+        for name, entry in sorted(recorded["outputs"].items())
+        if entry["digest"] is not None and entry["digest"] != repeated["outputs"].get(name, {}).get("digest")
+    ]
+
+
+def _digest_of(folder: Path) -> str:
+    marker = folder / MARKER_NAME
+    return str(json.loads(marker.read_text())["digest"]) if marker.is_file() else ""
+
+
+def _quiet() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.api_core\._python_version_support")
