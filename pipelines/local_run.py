@@ -94,10 +94,8 @@ def resume(workspace: Workspace, run: Run, *, console: Console, compiled: Path =
         WorkspaceError: If the run is still running, or ended well.
     """
     if run.seen_status() in ("running", "succeeded"):
-        raise WorkspaceError(
-            f"Run {run.name} {'still runs' if run.status == 'running' else 'ended well'}: nothing to do."
-        )
-
+        how = "still runs" if run.status == "running" else "ended well"
+        raise WorkspaceError(f"Run {run.name} {how}: there is nothing to resume.")
     run.status, run.pid = "running", os.getpid()
     return _execute(workspace, run, read_specs(compiled), console=console, use_cache=True)
 

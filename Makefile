@@ -1,0 +1,60 @@
+# Every target sets up what it needs. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The first Python that fits: 3.11, or 3.12 and 3.13 where glibc is at least 2.39 (TensorFlow Data Validation's wheels).
+fits := import sys, platform; v = sys.version_info[:2]; glibc = tuple(map(int, platform.libc_ver()[1].split("."))); \
+	sys.exit(not (v == (3, 11) or (3, 12) <= v <= (3, 13) and glibc >= (2, 39)))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '$(fits)' 2>/dev/null && echo $$p && break; done)
+venv := .venv
+bin := $(venv)/bin
+
+.PHONY: help setup demo test check bench format compile lock clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(venv)/.ready ## Make .venv from the lock, with uv if it is there, else with pip.
+
+$(venv)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No fitting Python: install 3.11 (or 3.12, 3.13 where glibc is at least 2.39)."; exit 1; }
+	@echo "Setting up $(venv) with $(PYTHON) (a few minutes the first time) …"
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --clear --python "$$(command -v $(PYTHON))" $(venv) && \
+		VIRTUAL_ENV=$(venv) uv pip sync --quiet requirements.lock && \
+		VIRTUAL_ENV=$(venv) uv pip install --quiet --no-deps --editable . ; \
+	else \
+		$(PYTHON) -m venv --clear $(venv) && \
+		$(bin)/python -m pip install --quiet --no-deps --requirement requirements.lock && \
+		$(bin)/python -m pip install --quiet --no-deps --editable . ; \
+	fi
+	@touch $@
+
+demo: setup ## Draw the demo videos, run the whole pipeline on them, show the scores.
+	$(bin)/reelflow demo
+
+test: setup ## Run the tests.
+	$(bin)/python -m pytest
+
+check: setup ## Lint, types, and whether the compiled pipeline is fresh.
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/reelflow compile --check
+
+bench: setup ## Run the benchmarks: ratios against peers on this machine.
+	$(bin)/reelflow bench
+
+format: setup ## Format the code and mend what ruff can mend.
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+compile: setup ## Compile the pipeline after a change of a step's signature or of the DAG.
+	$(bin)/reelflow compile
+
+lock: ## Resolve the dependencies anew (needs uv).
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra steps --extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## Remove the environment and the caches; runs stay.
+	rm -rf $(venv) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
