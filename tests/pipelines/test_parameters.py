@@ -1,0 +1,96 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.parameters import (
+    Parameter,
+    ParameterError,
+    check,
+    from_file,
+    from_settings,
+    pipeline_parameters,
+)
+
+
+def parameter(name: str, kind: str, *, required: bool = False) -> Parameter:
+    return Parameter(name=name, kind=kind, required=required, default=None, meaning=f"What {name} is.")
+
+
+DECLARED = {
+    each.name: each
+    for each in (
+        parameter("source", "STRING", required=True),
+        parameter("epochs", "NUMBER_INTEGER"),
+        parameter("rate", "NUMBER_DOUBLE"),
+        parameter("flip", "BOOLEAN"),
+        parameter("classes", "LIST"),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("source=a=b", "a=b"),
+        ("source=", ""),
+        ("epochs=3", 3),
+        ("rate=1e-3", 0.001),
+        ("rate=2", 2),
+        ("flip=False", False),
+        ("classes=SitDown, StandUp", ["SitDown", "StandUp"]),
+        ('classes=["SitDown"]', ["SitDown"]),
+        ("classes=", []),
+    ],
+)
+def test_setting_is_parsed_by_the_type_of_its_parameter(setting: str, value: Any) -> None:
+    parsed = from_settings([setting], DECLARED)
+
+    assert list(parsed.values()) == [value]
+    assert check(DECLARED, {"source": "x", **parsed})[setting.partition("=")[0]] == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "not name=value"),
+        ("epochs=three", "epochs must be a whole number, not 'three'"),
+        ("flip=maybe", "flip must be a true or false"),
+        ("epoch=3", "Did you mean epochs?"),
+        ("zzz=3", "`reelflow params` lists them"),
+    ],
+)
+def test_wrong_setting_is_refused_with_a_hint(setting: str, message: str) -> None:
+    with pytest.raises(ParameterError) as refusal:
+        from_settings([setting], DECLARED)
+
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 1.5), ("epochs", True), ("rate", "1"), ("flip", 1), ("classes", "SitDown")]
+)
+def test_value_of_another_type_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=f"{name} must be"):
+        check(DECLARED, {"source": "x", name: value})
+
+
+def test_whole_number_written_as_a_float_is_taken() -> None:
+    checked = check(DECLARED, {"source": "x", "epochs": 3.0})
+
+    assert checked["epochs"] == 3
+    assert isinstance(checked["epochs"], int)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "1: 2\n", "a: [\n"])
+def test_parameter_file_that_is_no_flat_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+
+    with pytest.raises(ParameterError, match=r"p\.yaml"):
+        from_file(tmp_path / "p.yaml")
+
+
+def test_every_parameter_of_the_pipeline_says_what_it_means() -> None:
+    silent = [each.name for each in pipeline_parameters().values() if not each.meaning]
+
+    assert silent == []
