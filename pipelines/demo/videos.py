@@ -323,6 +323,9 @@ def write_demo_zip(
     Returns:
         The zip and its size.
     """
+    for name, value in (("groups_per_class", groups_per_class), ("clips_per_group", clips_per_group)):
+        if not 1 <= value <= 99:
+            raise ValueError(f"{name} is {value}; file names have two digits for it: take 1 to 99")
     made_of = json.dumps(
         {
             "drawing_version": DRAWING_VERSION,
