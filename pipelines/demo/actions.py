@@ -71,7 +71,9 @@ MOTIONS = (
         forwards="CrouchDown",
         backwards="StandUp",
         start=Pose(),
-        end=Pose(pelvis_height=0.40, feet_ahead=0.20, torso_pitch=34, head_pitch=-22, arm_flex=74, elbow_bend=16),
+        end=Pose(
+            pelvis_height=0.36, feet_ahead=0.22, torso_pitch=18, head_pitch=-8, arm_flex=82, arm_abduct=32, elbow_bend=6
+        ),
     ),
     Motion(
         forwards="RaiseArms",
@@ -83,7 +85,7 @@ MOTIONS = (
         forwards="BendOver",
         backwards="StraightenUp",
         start=Pose(),
-        end=Pose(pelvis_height=0.955, feet_ahead=0.16, torso_pitch=104, head_pitch=10, arm_flex=55, elbow_bend=5),
+        end=Pose(pelvis_height=0.955, feet_ahead=0.16, torso_pitch=114, head_pitch=8, arm_flex=84, elbow_bend=4),
     ),
     Motion(
         forwards="LieBack",

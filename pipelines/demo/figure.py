@@ -60,10 +60,17 @@ class Proportions:
 
 @dataclass(frozen=True)
 class Part:
-    """The hull of a few balls, in one colour."""
+    """The hull of a few balls, in one colour.
+
+    Attributes:
+        balls: Joint and radius in metres of each.
+        colour: Of the whole part.
+        behind_m: Parts are drawn from far to near, this one as if it were so much farther.
+    """
 
     balls: tuple[tuple[Joint, float], ...]
     colour: Colour
+    behind_m: float = 0.0
 
 
 def parts_of(proportions: Proportions) -> tuple[Part, ...]:
@@ -88,7 +95,8 @@ def parts_of(proportions: Proportions) -> tuple[Part, ...]:
         hip, knee, ankle, toe = (Joint(joint + side) for joint in (0, 2, 4, 6))
         shoulder, elbow, hand = (Joint(joint + side) for joint in (8, 10, 12))
         sides += [
-            limb(hip, 0.1, knee, 0.068, Colour.TROUSERS),
+            # The shirt hangs over the trousers: without this, sway pops a thigh out before it.
+            Part(((hip, 0.1 * girth), (knee, 0.068 * girth)), Colour.TROUSERS, behind_m=0.08),
             limb(knee, 0.066, ankle, 0.047, Colour.TROUSERS),
             limb(ankle, 0.05, toe, 0.036, Colour.SHOES),
             limb(shoulder, 0.066, elbow, 0.05, Colour.SHIRT),

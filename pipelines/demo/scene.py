@@ -18,12 +18,12 @@ HEIGHT, WIDTH = 240, 320
 MARGIN = 8  # the room is drawn this much wider on every side, so that the camera can shake
 _SHIFT_BITS = 4  # OpenCV draws at a 16th of a pixel: limbs glide instead of jumping
 _SUBPIXEL = 1 << _SHIFT_BITS
-_RIM = 14  # corners of a ball's outline
+_RIM = 12  # corners of a ball's outline
 _OUTLINE_ANGLES = np.arange(_RIM) * (2.0 * np.pi / _RIM)
 _OUTLINE = np.stack([np.cos(_OUTLINE_ANGLES), np.sin(_OUTLINE_ANGLES)], axis=-1)
 # A part is drawn in layers from its shaded edge to its lit middle: share of the radius, shift towards the light
 # in radii, brightness.
-_LAYERS = ((1.0, 0.0, 0.56), (0.84, 0.12, 0.8), (0.62, 0.24, 1.0), (0.3, 0.38, 1.22))
+_LAYERS = ((1.0, 0.0, 0.58), (0.8, 0.14, 0.88), (0.44, 0.32, 1.14))
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def draw_room(room: Room, *, camera: Camera, light: Light) -> Image:
 
     # Light falls on each side by its angle; corners are darker; it is brightest around the figure.
     facing = np.array([abs(sun[0]), abs(sun[1]), sun[2]])
-    shade = (0.72 + 0.3 * facing)[hit]
+    shade = (0.72 + 0.3 * facing).astype(np.float32)[hit]
     to_edge = np.minimum.reduce(
         [
             np.where(hit == 0, 9.0, np.minimum(right - points[..., 0], points[..., 0] + left)),
@@ -227,6 +227,7 @@ def draw_frames(
     middles = seen[..., :2] - shake_px[:, None, :]
     sizes = radii * seen[..., 2]
     depths = np.stack([seen[:, first:last, 3].mean(axis=1) for first, last in zip(starts, ends, strict=True)], axis=1)
+    depths += [part.behind_m for part in parts]
     order = np.argsort(-depths, axis=1, kind="stable")
     layers = [
         _fixed_point(
