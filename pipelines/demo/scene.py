@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.demo.actions import FloatArray
-from pipelines.demo.figure import Colour, Part
+from pipelines.demo.figure import Part
 
 Image = npt.NDArray[np.uint8]
 Pattern = Literal["plain", "stripes", "tiles", "planks", "bricks", "dots"]
@@ -318,8 +318,3 @@ def _cast_shadow(
     lit = frame[rows, columns]
     dark = cv2.convertScaleAbs(lit, alpha=1.0 - darkness)
     frame[rows, columns] = cv2.blendLinear(dark, lit, weight, 1.0 - weight)
-
-
-def colour_rows(colours: dict[Colour, tuple[float, float, float]]) -> FloatArray:
-    """Colours as rows in the order of Colour, float64, shape (colour, 3)."""
-    return np.array([colours[colour] for colour in Colour], dtype=np.float64)

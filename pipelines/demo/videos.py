@@ -8,13 +8,13 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.demo.actions import ANGLES, CLASSES, SPREAD, FloatArray, Timing, as_row, motion_of
-from pipelines.demo.figure import Colour, Proportions, joints_of, parts_of
+from pipelines.demo.figure import Proportions, joints_of, parts_of
 from pipelines.demo.scene import (
     HEIGHT,
     MARGIN,
@@ -25,7 +25,6 @@ from pipelines.demo.scene import (
     Light,
     Room,
     Surface,
-    colour_rows,
     draw_frames,
     draw_room,
 )
@@ -39,13 +38,23 @@ _NOISE_LEVELS = 2.0  # standard deviation of the sensor noise, of 255
 
 @dataclass(frozen=True)
 class GroupLook:
-    """What the videos of one group share, as if cut from one recording."""
+    """What the videos of one group share, as if cut from one recording.
+
+    Attributes:
+        camera: Where it is seen from.
+        light: Where it is lit from.
+        room: Where it takes place.
+        proportions: Of the figure.
+        colours: Of the figure, RGB from 0 to 255, in the order of figure.Colour.
+        start_angles: Where the motion sets out, in the order of actions.ANGLES.
+        end_angles: Where it arrives.
+    """
 
     camera: Camera
     light: Light
     room: Room
     proportions: Proportions
-    colours: dict[Colour, tuple[float, float, float]]
+    colours: tuple[tuple[float, float, float], ...]
     start_angles: tuple[float, ...]
     end_angles: tuple[float, ...]
 
@@ -133,14 +142,14 @@ def group_look(label: str, *, seed: int, group: int) -> GroupLook:
     shirt = _rgb(uniform(), uniform(0.65, 1.0), uniform(0.3, 0.7))
     skin = float(uniform(90, 215))
     skin_rgb = (skin, 0.76 * skin, 0.62 * skin)
-    colours = {
-        Colour.SKIN: skin_rgb,
-        Colour.HAIR: _rgb(uniform(0.02, 0.12), uniform(0.2, 0.7), uniform(0.1, 0.55) * skin / 255),
-        Colour.SHIRT: shirt,
-        Colour.SLEEVE: shirt if uniform() < 0.5 else skin_rgb,
-        Colour.TROUSERS: _rgb(uniform(), uniform(0.4, 0.95), uniform(0.2, 0.6)),
-        Colour.SHOES: _rgb(uniform(), uniform(0.0, 0.8), uniform(0.1, 0.5)),
-    }
+    colours = (  # in the order of Colour
+        skin_rgb,
+        _rgb(uniform(0.02, 0.12), uniform(0.2, 0.7), uniform(0.1, 0.55) * skin / 255),
+        shirt,
+        shirt if uniform() < 0.5 else skin_rgb,
+        _rgb(uniform(), uniform(0.4, 0.95), uniform(0.2, 0.6)),
+        _rgb(uniform(), uniform(0.0, 0.8), uniform(0.1, 0.5)),
+    )
     spread = as_row(SPREAD)
     start = as_row(motion.start) + spread * np.clip(rng.normal(size=len(ANGLES)), -2, 2)
     end = as_row(motion.end) + spread * np.clip(rng.normal(size=len(ANGLES)), -2, 2)
@@ -224,7 +233,7 @@ def frames_of(look: GroupLook, plan: ClipPlan, *, room_image: Image | None = Non
     return draw_frames(
         joints @ spin + np.array([*plan.place_m, 0.0]),
         parts=parts_of(look.proportions),
-        colours=colour_rows(look.colours),
+        colours=np.array(look.colours),
         room_image=room_image,
         camera=look.camera,
         light=look.light,
@@ -267,6 +276,16 @@ def write_video(path: Path, frames: Iterator[Image]) -> None:
     for frame in frames:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """What the bytes of a zip depend on; the zip carries it as its comment."""
+
+    seed: int
+    groups_per_class: int
+    clips_per_group: int
+    drawing_version: int = DRAWING_VERSION
 
 
 @dataclass(frozen=True)
@@ -323,14 +342,8 @@ def write_demo_zip(
     for name, value in (("groups_per_class", groups_per_class), ("clips_per_group", clips_per_group)):
         if not 1 <= value <= 99:
             raise ValueError(f"{name} is {value}; file names have two digits for it: take 1 to 99")
-    made_of = json.dumps(
-        {
-            "drawing_version": DRAWING_VERSION,
-            "seed": seed,
-            "groups_per_class": groups_per_class,
-            "clips_per_group": clips_per_group,
-        }
-    ).encode()
+    parameters = _Parameters(seed=seed, groups_per_class=groups_per_class, clips_per_group=clips_per_group)
+    made_of = json.dumps(asdict(parameters)).encode()
     jobs = [
         _GroupJob(label=label, seed=seed, group=group, n_clips=clips_per_group)
         for label in CLASSES
