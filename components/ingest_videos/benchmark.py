@@ -1,0 +1,152 @@
+"""How fast videos are fetched, against remotezip as its documentation uses it and against Python's zipfile."""
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.contract.figures import Figure
+
+_N_MEMBERS = 600
+_MEMBER_BYTES = 200_000
+_N_PEER = 60
+_ROUND_TRIP_S = 0.03
+_ROUNDS = 3
+_FETCH_WORKERS = 8  # the default of the step
+
+# In a process of its own, since a server in ours would take turns with what is measured. A new connection costs a
+# round trip, and so does each request: what a link 30 ms away costs at least.
+_SERVER = """
+import sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+data, round_trip_s = open(sys.argv[1], "rb").read(), float(sys.argv[2])
+class Handler(BaseHTTPRequestHandler):
+    protocol_version, disable_nagle_algorithm, wbufsize = "HTTP/1.1", True, 65536
+    def setup(self):
+        super().setup()
+        time.sleep(round_trip_s)
+    def log_message(self, *arguments): pass
+    def do_GET(self):
+        time.sleep(round_trip_s)
+        first, last = self.headers["Range"].removeprefix("bytes=").split("-")
+        start = int(first) if first else max(0, len(data) - int(last))
+        stop = min(len(data), int(last) + 1 if first else len(data))
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
+        self.send_header("Content-Length", str(stop - start))
+        self.end_headers()
+        self.wfile.write(memoryview(data)[start:stop])
+class Server(ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 128
+    def handle_error(self, request, address): pass
+server = Server(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def figures() -> Iterator[Figure]:
+    """Measure videos per second over a simulated link, on loopback, and from a local archive."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = _write_archive(folder / "UCF101.zip")
+        with _serving(path, round_trip_s=_ROUND_TRIP_S) as url:
+            yield Figure(
+                figure=f"videos per second over a link of {_ROUND_TRIP_S * 1000:.0f} ms",
+                ratio=_per_video_ratio(url, folder, n_peer=_N_PEER, rounds=1),
+                goal=20,
+                against=f"remotezip as documented, one extract after the other ({_N_PEER} videos; ours {_N_MEMBERS})",
+            )
+        with _serving(path, round_trip_s=0) as url:
+            yield Figure(
+                figure="videos per second on loopback",
+                ratio=_per_video_ratio(url, folder, n_peer=_N_MEMBERS, rounds=_ROUNDS),
+                goal=1.0,
+                against="remotezip as documented",
+            )
+        yield Figure(
+            figure="videos per second from a local archive, checksums included",
+            ratio=_local_ratio(path, folder),
+            goal=0.7,
+            against="Python's zipfile, extractall, without checksums",
+        )
+
+
+def _per_video_ratio(url: str, folder: Path, *, n_peer: int, rounds: int) -> float:
+    ours, theirs = [], []
+    for _ in range(rounds):
+        theirs.append(_remotezip_s(url, folder, n=n_peer) / n_peer)
+        ours.append(_ours_s(url, folder) / _N_MEMBERS)
+    return min(theirs) / min(ours)
+
+
+def _local_ratio(path: Path, folder: Path) -> float:
+    ours, theirs = [], []
+    for _ in range(_ROUNDS):
+        theirs.append(_zipfile_s(path, folder))
+        ours.append(_ours_s(str(path), folder))
+    return min(theirs) / min(ours)
+
+
+def _ours_s(source: str, folder: Path) -> float:
+    """Seconds of a whole ingest into an empty store: listing, choosing, fetching, checksums, manifest."""
+    from components.ingest_videos.ingest import Selection, ingest
+    from components.ingest_videos.splits import Shares
+
+    selection = Selection(classes=(), videos_per_class=0, shares=Shares(validation=0.15, test=0.15))
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        started = time.perf_counter()
+        ingest(
+            source,
+            Path(name) / "videos",
+            store_dir=name,
+            selection=selection,
+            source_type="auto",
+            fetch_workers=_FETCH_WORKERS,
+        )
+        return time.perf_counter() - started
+
+
+def _remotezip_s(url: str, folder: Path, *, n: int) -> float:
+    from remotezip import RemoteZip
+
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        started = time.perf_counter()
+        with RemoteZip(url) as archive:
+            for member in archive.namelist()[:n]:
+                archive.extract(member, name)
+        return time.perf_counter() - started
+
+
+def _zipfile_s(path: Path, folder: Path) -> float:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        started = time.perf_counter()
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(name)
+        return time.perf_counter() - started
+
+
+def _write_archive(path: Path) -> Path:
+    """Write a zip laid out like UCF101's, of bytes that deflate as little as coded video does."""
+    noise = random.Random(0)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(_N_MEMBERS):
+            group, clip = divmod(number, 5)
+            archive.writestr(f"UCF101/v_Class_g{group:03d}_c{clip:02d}.avi", noise.randbytes(_MEMBER_BYTES))
+    return path
+
+
+@contextmanager
+def _serving(path: Path, *, round_trip_s: float) -> Iterator[str]:
+    command = [sys.executable, "-c", _SERVER, str(path), str(round_trip_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}/{path.name}"
+        finally:
+            server.terminate()
