@@ -1,0 +1,1 @@
+"""Step validate_clips: statistics, schema and findings over the clip table."""
