@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kfp import dsl  # noqa: TID251 - a component takes artifacts of KFP
+from kfp import dsl
 
 from components.contract.accepted import (
     Accepted,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kfp.dsl import Artifact, Dataset, Metrics  # noqa: TID251 - what a component is called with
+from kfp.dsl import Artifact, Dataset, Metrics
 
 from components.contract.errors import StepError
 from components.contract.files import sha256_of_file

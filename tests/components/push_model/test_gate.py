@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kfp import dsl  # noqa: TID251 - a component takes artifacts of KFP
+from kfp import dsl
 
 from components.contract.accepted import accepted_root, newest_accepted, read_accepted
 from components.contract.errors import StepError

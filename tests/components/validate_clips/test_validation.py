@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from kfp import dsl  # noqa: TID251 - a component takes artifacts of KFP
+from kfp import dsl
 
 from components.contract.errors import StepError
 from components.contract.statistics import read_statistics
