@@ -66,10 +66,11 @@ def load_step(name: str) -> Step:
     hints = get_type_hints(component.python_func, include_extras=True)
     artifacts = {key: hint for key, hint in hints.items() if hasattr(hint, "__metadata__")}
     written = {key for key, hint in artifacts.items() if hint.__metadata__[0].__name__ == "OutputAnnotation"}
+    parameters = declared(spec.get("inputDefinitions", {}))
     return Step(
         name=name,
         meaning=documented.short_description or "",
-        parameters=declared(spec.get("inputDefinitions", {})),
+        parameters={key: parameters[key] for key in hints if key in parameters},  # in the signature's order
         inputs={key: hint.__origin__ for key, hint in artifacts.items() if key not in written},
         outputs={key: hint.__origin__ for key, hint in artifacts.items() if key in written},
         meanings={entry.arg_name: " ".join((entry.description or "").split()) for entry in documented.params},
