@@ -1,0 +1,48 @@
+"""Which clips go into which shard, in which order: decided by the videos alone, never by who decodes them."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.contract.clips import ClipGeometry
+from components.contract.videos import SPLITS, Split, Video
+
+_TARGET_BYTES = 64 << 20
+_JPEG_BYTES_PER_PIXEL = 0.4  # quality 90, 4:2:0, small frames of natural video: 0.3 to 0.5
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """A shard to write.
+
+    Attributes:
+        name: Of its file.
+        split: All its clips belong to it.
+        videos: In the order of its records.
+    """
+
+    name: str
+    split: Split
+    videos: tuple[Video, ...]
+
+
+def planned_shards(videos: Sequence[Video], *, geometry: ClipGeometry) -> list[ShardPlan]:
+    """Cut each split into shards of about 64 MB, its videos shuffled by a stable hash."""
+    clip_bytes = geometry.n_frames * geometry.frame_height * geometry.frame_width * _JPEG_BYTES_PER_PIXEL
+    per_shard = max(1, int(_TARGET_BYTES / clip_bytes))
+    return [plan for split in SPLITS for plan in _shards_of(split, videos, per_shard=per_shard)]
+
+
+def _shards_of(split: Split, videos: Sequence[Video], *, per_shard: int) -> list[ShardPlan]:
+    ordered = sorted((video for video in videos if video.split == split), key=_shuffled)
+    n_shards = math.ceil(len(ordered) / per_shard)
+    cuts = [number * len(ordered) // n_shards for number in range(n_shards + 1)] if n_shards else []
+    return [
+        ShardPlan(name=f"{split}-{number:05d}.tfrecord", split=split, videos=tuple(ordered[start:end]))
+        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False))
+    ]
+
+
+def _shuffled(video: Video) -> str:
+    return hashlib.sha256(f"{video.sha256}\0{video.name}".encode()).hexdigest()
