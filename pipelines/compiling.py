@@ -3,12 +3,14 @@
 import tempfile
 from pathlib import Path
 
+from pipelines.light_kfp import import_light_kfp
+
 
 def compile_pipeline() -> str:
     """Return the compiled pipeline: the same sources give the same text."""
+    import_light_kfp()
     from kfp import compiler
 
-    import pipelines.light_kfp  # noqa: F401 - before kfp
     from pipelines.video_classification import video_classification
 
     with tempfile.TemporaryDirectory() as folder:

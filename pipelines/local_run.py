@@ -14,6 +14,7 @@ import yaml
 from components.contract.code_digest import step_code_digest
 from components.contract.verdict import Verdict, read_verdict
 from pipelines.console import Console
+from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import COMPILED, check, declared, read_specs
 from pipelines.runs import EVALUATION_STEP, Run, StepState, new_run
 from pipelines.workspace import Workspace, WorkspaceError, refuse_python3
@@ -110,7 +111,7 @@ def verdict_of(run: Run) -> Verdict | None:
 
 
 def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, console: Console, use_cache: bool) -> Run:
-    import pipelines.light_kfp  # noqa: F401 - before kfp
+    import_light_kfp()
     from pipelines.kfp_local import LocalRun
 
     console.say(f"Run {run.name} in {run.folder}")

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from components.contract.files import emptied
 from components.contract.finished import MARKER_NAME
 from components.contract.step_record import RECORD_NAME, RECORD_OUTPUT
+from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import Parameter, check, declared
 from pipelines.runs import Run
 from pipelines.workspace import WorkspaceError
@@ -55,8 +56,8 @@ def load_step(name: str) -> Step:
     """
     if name not in step_names():
         raise WorkspaceError(f"There is no step {name}; there are: {', '.join(step_names())}.")
-    import pipelines.light_kfp  # noqa: F401 - before kfp
 
+    import_light_kfp()
     component = getattr(importlib.import_module(f"components.{name}.component"), name)
     import docstring_parser
     from google.protobuf import json_format
