@@ -1,7 +1,7 @@
 """From a source to a manifest."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def ingest(
         taken = _taken(opened, selection)
         fetched = opened.fetch([candidate.name for candidate in taken.candidates])
     videos = _videos(taken, fetched)
-    _check_rejects(fetched.rejected, videos, taken.labels)
+    _check_rejects(fetched.rejected, videos, taken)
     _say_splits(videos, taken.labels, selection.shares)
     _say_doubts(videos, recordings_known=opened.recordings_known, train_share=selection.shares.train)
     finished = write_manifest(videos_dir, videos=videos, labels=taken.labels)
@@ -122,16 +122,16 @@ def _counts(videos: Sequence[Video], fetched: Fetched, *, n_ignored: int) -> dic
     }
 
 
-def _check_rejects(rejected: dict[str, str], videos: Sequence[Video], labels: Iterable[str]) -> None:
+def _check_rejects(rejected: dict[str, str], videos: Sequence[Video], taken: _Taken) -> None:
     for name, reason in sorted(rejected.items())[:_SHOWN_REJECTS]:
         say(f"left out {name!r}: {reason}")
     if len(rejected) > _SHOWN_REJECTS:
         say(f"left out {len(rejected) - _SHOWN_REJECTS} more")
-    bare = sorted(set(labels) - {video.label for video in videos})
+    bare = set(taken.labels) - {video.label for video in videos}
     if bare:
-        name, reason = min(rejected.items())
+        name = min(candidate.name for candidate in taken.candidates if candidate.label in bare)
         raise StepError(
-            f"No video of {', '.join(bare)} can be read; the first of {len(rejected)} is {name!r}: {reason}.",
+            f"No video of {', '.join(sorted(bare))} can be read; the first is {name!r}: {rejected[name]}.",
             remedy="Mend the source, or leave these classes out with `classes`.",
         )
 
