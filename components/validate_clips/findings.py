@@ -48,8 +48,8 @@ def table_findings(table: "pyarrow.Table", labels: Sequence[str]) -> list[Findin
         *_groups_in_two_splits(columns["group"], columns["split"]),
         *_videos_in_two_splits(columns["video_digest"], columns["video"], columns["split"]),
         *_imbalance(counts),
-        *_low_values(table, "luma", DARKEST_LUMA, check="black clips", what="black (luma below {})"),
-        *_low_values(table, "motion", STILLEST_MOTION, check="still clips", what="still (motion below {})"),
+        *_low_values(table, "luma", DARKEST_LUMA, check="black clips", what="black (luma below {:g})"),
+        *_low_values(table, "motion", STILLEST_MOTION, check="still clips", what="still (motion below {:g})"),
     ]
 
 

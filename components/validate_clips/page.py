@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,9 +125,8 @@ def _quantity(table: "pyarrow.Table", column: str, title: str, unit: str) -> Qua
     values = {split: values_of(split) for split in SPLITS}
     everything = numpy.concatenate(list(values.values()))
     least, greatest = (float(everything.min()), float(everything.max())) if everything.size else (0.0, 0.0)
-    if least == greatest:
-        least, greatest = least - 0.5, greatest + 0.5
-    edges = numpy.linspace(least, greatest, _N_BINS + 1)
+    margin = 0.5 if least == greatest else 0.0
+    edges = numpy.linspace(least - margin, greatest + margin, _N_BINS + 1)
     shares = {split: numpy.histogram(found, bins=edges)[0] / max(1, found.size) for split, found in values.items()}
     highest = max(float(share.max()) for share in shares.values()) or 1.0
     histograms = tuple(
@@ -144,13 +142,12 @@ def _quantity(table: "pyarrow.Table", column: str, title: str, unit: str) -> Qua
 
 def _bars(shares: Sequence[float], edges: Sequence[float], highest: float) -> list[Bar]:
     width = 100 / len(shares)
-    height = partial(round, ndigits=2)
     return [
         Bar(
             x=round(place * width + 0.3, 2),
-            y=height(40 - 40 * share / highest),
+            y=round(40 - 40 * share / highest, 2),
             width=round(width - 0.6, 2),
-            height=height(40 * share / highest),
+            height=round(40 * share / highest, 2),
             tip=f"{_short(edges[place])} to {_short(edges[place + 1])}: {share:.1%}",
         )
         for place, share in enumerate(shares)

@@ -126,7 +126,7 @@ def test_black_and_still_clips_are_warnings_that_name_them(rows, change, check):
     result = check(dull)
 
     assert found(result) == [("warning", "black clips"), ("warning", "still clips")]
-    assert "1 clip is black (luma below 8.0): v_Run_g0_c0.avi." in result.findings[0].sentence
+    assert "1 clip is black (luma below 8): v_Run_g0_c0.avi." in result.findings[0].sentence
 
 
 def test_same_clips_as_the_accepted_version_have_not_drifted(rows, check, accepted_baseline):
