@@ -21,7 +21,7 @@ $(venv)/.ready: requirements.lock pyproject.toml
 	@echo "Setting up $(venv) with $(PYTHON) (a few minutes the first time) …"
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --clear --python "$$(command -v $(PYTHON))" $(venv) && \
-		VIRTUAL_ENV=$(venv) uv pip sync --quiet requirements.lock && \
+		VIRTUAL_ENV=$(venv) uv pip sync --quiet --compile-bytecode requirements.lock && \
 		VIRTUAL_ENV=$(venv) uv pip install --quiet --no-deps --editable . ; \
 	else \
 		$(PYTHON) -m venv --clear $(venv) && \
