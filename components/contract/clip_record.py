@@ -1,8 +1,8 @@
 """The bytes of a clip's record: a tf.train.Example in a TFRecord frame, made without importing TensorFlow.
 
-Importing TensorFlow takes seconds in every process and makes small extractions several times slower. The formats are small and
-frozen: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/example.proto, feature.proto
-beside it, and https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details.
+Importing TensorFlow takes seconds in every process and makes small extractions several times slower. The formats are
+small and frozen: example.proto and feature.proto in tensorflow/core/example of TensorFlow's sources, and
+https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details.
 """
 
 import struct

@@ -1,5 +1,6 @@
 """What a clip looks like in four numbers, so that data can be checked without opening pixels."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ def appearance_of(frames: NDArray[np.uint8]) -> Appearance:
     greys: list[Any] = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     luma, contrast = cv2.meanStdDev(np.concatenate(greys))
     laplacians = [cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1].item() ** 2 for grey in greys]
-    changes = [cv2.absdiff(one, other).mean() for one, other in zip(greys, greys[1:], strict=False)]
+    changes = [cv2.absdiff(one, other).mean() for one, other in itertools.pairwise(greys)]
     return Appearance(
         luma=round(luma.item(), _DIGITS),
         contrast=round(contrast.item(), _DIGITS),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import apache_beam as beam  # noqa: TID253 - only a running extraction imports this module
 from apache_beam.metrics import Metrics  # noqa: TID253 - as above
@@ -36,7 +37,7 @@ class WriteShard(beam.DoFn):  # type: ignore[misc] # Beam is untyped here
         """Start counting."""
         self._progress = Progress("videos", self._n_videos)
 
-    def process(self, plan: ShardPlan) -> Iterator[ClipRow | beam.pvalue.TaggedOutput]:
+    def process(self, plan: ShardPlan) -> Iterator[ClipRow | beam.pvalue.TaggedOutput[Literal["rejects"], Reject]]:
         """Write one shard."""
         outcomes = write_shard(plan, folder=self._folder, extraction=self._extraction, workers=self._workers)
         for outcome in outcomes:
@@ -80,4 +81,4 @@ def run(
 
 def _write_lines(outcomes: beam.PCollection, path: Path, name: str) -> None:
     lines = outcomes | f"Encode {name}" >> beam.Map(lambda outcome: json.dumps(asdict(outcome)))
-    lines | f"Write {name}" >> beam.io.WriteToText(str(path), shard_name_template="", num_shards=1)  # noqa: B018 - Beam
+    lines | f"Write {name}" >> beam.io.WriteToText(str(path), shard_name_template="", num_shards=1)

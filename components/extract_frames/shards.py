@@ -1,6 +1,7 @@
 """Which clips go into which shard, in which order: decided by the videos alone, never by who decodes them."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def _shards_of(split: Split, videos: Sequence[Video], *, per_shard: int) -> list
     cuts = [number * len(ordered) // n_shards for number in range(n_shards + 1)] if n_shards else []
     return [
         ShardPlan(name=f"{split}-{number:05d}.tfrecord", split=split, videos=tuple(ordered[start:end]))
-        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False))
+        for number, (start, end) in enumerate(itertools.pairwise(cuts))
     ]
 
 

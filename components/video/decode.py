@@ -9,8 +9,9 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def read_footage(
     *,
     choose: Callable[[int], Sequence[int]],
     resize: Callable[[Frame], Frame],
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
     expected_digest: str | None = None,
 ) -> Footage:
     """Decode a video once and return the frames that are wanted of it.
@@ -144,7 +145,9 @@ def read_footage(
     )
 
 
-def _recognized(file: BinaryIO, *, n_bytes: int, limits: Limits, expected_digest: str | None) -> tuple[Container, str]:
+def _recognized(
+    file: BufferedReader, *, n_bytes: int, limits: Limits, expected_digest: str | None
+) -> tuple[Container, str]:
     """Return the container and the digest of a file that is a video by its first bytes, and is the promised one."""
     if n_bytes > limits.max_bytes:
         raise Unreadable("too_large", f"The file has {n_bytes:,} bytes; the limit is {limits.max_bytes:,}.")
@@ -160,7 +163,7 @@ def _recognized(file: BinaryIO, *, n_bytes: int, limits: Limits, expected_digest
     return container, digest
 
 
-def _opened(file: BinaryIO) -> Any:
+def _opened(file: BufferedReader) -> Any:
     import cv2
 
     # One thread per video: OpenCV's own threads cost 1.5 times the CPU at these sizes, and many videos run at once.
