@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 50, 350, 16, 222
+LEFT, RIGHT, TOP, BOTTOM = 50, 324, 16, 222
 _LABEL_GAP = 17.0
 _LONGEST_LABEL = 20
-_PIXELS_PER_CHARACTER = 7.2
+_PIXELS_PER_CHARACTER = 7.6
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatM
     cell, font = (40.0, 13.0) if n <= 12 else (26.0, 11.0) if n <= 30 else (11.0, 8.0)
     short = tuple(label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…" for label in labels)
     label_room = max(map(len, short)) * _PIXELS_PER_CHARACTER * font / 13
-    left, top = label_room + 34, label_room * 0.72 + 34
+    left, top = label_room + 30, label_room * 0.8 + 30
     totals = [sum(row) for row in confusion]
     return HeatMap(
         labels=tuple(labels),
@@ -162,7 +162,7 @@ def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatM
         font=font,
         left=round(left, 1),
         top=round(top, 1),
-        width=round(left + n * cell + label_room * 0.72, 1),
+        width=round(left + n * cell + label_room * 0.85, 1),
         height=round(top + n * cell + 4, 1),
         cells=tuple(
             Cell(row, column, count, round(count / totals[row], 3))

@@ -32,7 +32,8 @@ class ScoredVideos:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The likeliest label index of each video; of equal ones the first."""
-        return np.argmax(self.probabilities, axis=1)
+        likeliest: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return likeliest
 
     @property
     def is_right(self) -> npt.NDArray[np.bool_]:
