@@ -1,0 +1,188 @@
+"""Where the lines, ticks and cells of the page's drawings go; the template draws them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+PANEL_WIDTH, PANEL_HEIGHT = 460, 270
+LEFT, RIGHT, TOP, BOTTOM = 50, 324, 16, 222
+_LABEL_GAP = 17.0
+_LONGEST_LABEL = 20
+_PIXELS_PER_CHARACTER = 7.6
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: where, in pixels, and what it reads."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of a panel.
+
+    Attributes:
+        name: What it shows, written at its end.
+        points: SVG points, `x,y x,y`.
+        end: Its last point, (x, y).
+        label_y: Height of its name, apart from the others' names.
+        last: Its last value, as text.
+    """
+
+    name: str
+    points: str
+    end: tuple[float, float]
+    label_y: float
+    last: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of values by epoch, in a box of PANEL_WIDTH by PANEL_HEIGHT pixels."""
+
+    title: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a heat map that is not zero: its place, its count, and its share of its row, 0 to 1."""
+
+    row: int
+    column: int
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A confusion matrix as a drawing.
+
+    Attributes:
+        labels: Class names, whole.
+        short_labels: Class names as they fit.
+        cell: Side of a cell in pixels.
+        font: Size of labels and counts in pixels.
+        left: Room for the rows' names, in pixels.
+        top: Room for the columns' names, in pixels.
+        width: Of the drawing, in pixels.
+        height: Of the drawing, in pixels.
+        cells: Cells that are not zero.
+    """
+
+    labels: tuple[str, ...]
+    short_labels: tuple[str, ...]
+    cell: float
+    font: float
+    left: float
+    top: float
+    width: float
+    height: float
+    cells: tuple[Cell, ...]
+
+
+def panel(title: str, curves: Mapping[str, Sequence[float]], *, as_share: bool) -> Panel:
+    """Lay out curves by epoch.
+
+    Args:
+        title: What the vertical axis shows.
+        curves: Values of each curve, from epoch 1; those that are not finite are left out.
+        as_share: Whether values are shares of one: the axis is then 0 to 100 %.
+    """
+    n_epochs = max((len(values) for values in curves.values()), default=1)
+    finite = [value for values in curves.values() for value in values if math.isfinite(value)]
+    y_marks = (0.0, 0.25, 0.5, 0.75, 1.0) if as_share else round_marks(max(finite, default=1.0))
+    top_value = y_marks[-1]
+
+    def x_of(epoch: float) -> float:
+        return (LEFT + RIGHT) / 2 if n_epochs == 1 else LEFT + (RIGHT - LEFT) * (epoch - 1) / (n_epochs - 1)
+
+    def y_of(value: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * min(max(value / top_value, 0.0), 1.0)
+
+    placed = {
+        name: [(x_of(epoch), y_of(value)) for epoch, value in enumerate(values, start=1) if math.isfinite(value)]
+        for name, values in curves.items()
+    }
+    placed = {name: points for name, points in placed.items() if points}
+    label_heights = _apart([points[-1][1] for points in placed.values()])
+    return Panel(
+        title=title,
+        x_ticks=tuple(Tick(x_of(epoch), str(epoch)) for epoch in epoch_marks(n_epochs)),
+        y_ticks=tuple(Tick(y_of(mark), f"{mark:.0%}" if as_share else f"{mark:g}") for mark in y_marks),
+        lines=tuple(
+            Line(
+                name=name,
+                points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
+                end=points[-1],
+                label_y=label_y,
+                last=_last(curves[name], as_share=as_share),
+            )
+            for (name, points), label_y in zip(placed.items(), label_heights, strict=True)
+        ),
+    )
+
+
+def round_marks(largest: float) -> tuple[float, ...]:
+    """Return three to six evenly spaced round numbers from 0 to at least `largest`."""
+    if largest <= 0:
+        return (0.0, 1.0)
+    raw = largest / 4
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    return tuple(round(index * step, 12) for index in range(math.ceil(largest / step - 1e-9) + 1))
+
+
+def epoch_marks(n_epochs: int) -> list[int]:
+    """Return the first, the last and a few round epochs between them."""
+    if n_epochs <= 5:
+        return list(range(1, n_epochs + 1))
+    step = int(round_marks(n_epochs)[1]) or 1
+    between = [epoch for epoch in range(step, n_epochs, step) if 1 < epoch <= n_epochs - step / 2]
+    return [1, *between, n_epochs]
+
+
+def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatMap:
+    """Lay out a confusion matrix; a cell's shade is its share of the videos of its row."""
+    n = len(labels)
+    cell, font = (40.0, 13.0) if n <= 12 else (26.0, 11.0) if n <= 30 else (11.0, 8.0)
+    short = tuple(label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…" for label in labels)
+    label_room = max(map(len, short)) * _PIXELS_PER_CHARACTER * font / 13
+    left, top = label_room + 30, label_room * 0.8 + 30
+    totals = [sum(row) for row in confusion]
+    return HeatMap(
+        labels=tuple(labels),
+        short_labels=short,
+        cell=cell,
+        font=font,
+        left=round(left, 1),
+        top=round(top, 1),
+        width=round(left + n * cell + label_room * 0.85, 1),
+        height=round(top + n * cell + 4, 1),
+        cells=tuple(
+            Cell(row, column, count, round(count / totals[row], 3))
+            for row, counts in enumerate(confusion)
+            for column, count in enumerate(counts)
+            if count
+        ),
+    )
+
+
+def _last(values: Sequence[float], *, as_share: bool) -> str:
+    last = next(value for value in reversed(values) if math.isfinite(value))
+    return f"{last:.1%}" if as_share else f"{last:.3g}"
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Move heights apart until none is nearer than a line of text to the next, keeping them inside the panel."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    moved = list(heights)
+    for before, after in pairwise(order):
+        moved[after] = max(moved[after], moved[before] + _LABEL_GAP)
+    too_low = max(moved, default=0.0) - (BOTTOM - 4)
+    return [round(height - max(too_low, 0.0), 1) for height in moved] if moved else []

@@ -1,0 +1,71 @@
+"""Step 6: clips and a trained model in, scores, a page and a verdict out."""
+
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+from components.image import component
+
+
+@component
+def evaluate_model(
+    clips: Input[Dataset],
+    clips_digest: str,
+    model: Input[Model],
+    model_digest: str,
+    baseline: Input[Artifact],
+    baseline_digest: str,
+    evaluation: Output[Artifact],
+    page: Output[HTML],
+    report: Output[Metrics],
+    confusion: Output[ClassificationMetrics],
+    record: Output[Artifact],
+    min_accuracy: float = 0.0,
+    min_improvement: float = 0.0,
+    confidence: float = 0.95,
+    n_bootstrap: int = 2000,
+    batch_size: int = 32,
+    seed: int = 1,
+) -> str:
+    """Score a model on the test split, compare it with the served one, and say whether it may be pushed.
+
+    Args:
+        clips: Clips as extract_frames wrote them.
+        clips_digest: Content digest of the clips.
+        model: Model as train_model wrote it.
+        model_digest: Content digest of the model.
+        baseline: The served model, as find_baseline found it, or nothing.
+        baseline_digest: Content digest of the baseline.
+        evaluation: Scores and verdict, as JSON.
+        page: The report for a person, one HTML file.
+        report: Accuracy with its interval, macro F1, number of test videos and groups.
+        confusion: Confusion matrix of the test split; rows are true labels.
+        record: What this step was given, did and left.
+        min_accuracy: Accuracy on test that a model needs to be pushed, 0 to 1.
+        min_improvement: A model must beat the served one's accuracy on the same videos by more than this; with 0
+            an equal model is refused.
+        confidence: Of the intervals, between 0 and 1.
+        n_bootstrap: How often groups are drawn anew for an interval.
+        batch_size: Clips scored at once.
+        seed: Of the draws for the intervals.
+    """
+    from pathlib import Path
+
+    from components.contract.files import write_json
+    from components.contract.step_record import step_record
+    from components.evaluate_model.evaluation import Settings, evaluate
+
+    with step_record(evaluate_model, locals()) as step:
+        result = evaluate(
+            clips_dir=Path(clips.path),
+            clips_digest=clips_digest,
+            model_dir=Path(model.path),
+            model_digest=model_digest,
+            baseline_dir=Path(baseline.path),
+            baseline_digest=baseline_digest,
+            evaluation_dir=Path(evaluation.path),
+            page_path=Path(page.path),
+            settings=Settings(min_accuracy, min_improvement, confidence, n_bootstrap, batch_size, seed),
+        )  # fmt: skip - a folder and its digest read best side by side
+        step.log_metrics(report, result.metrics)
+        confusion.log_confusion_matrix(result.labels, result.confusion)
+        write_json(Path(confusion.path), {"labels": result.labels, "rows_are_true": result.confusion})
+    return result.digest

@@ -1,0 +1,128 @@
+"""The page: what a person reads of an evaluation, in one file that needs no network and no script."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from components.contract.files import write_bytes
+from components.contract.model import TrainedModel
+from components.contract.verdict import Verdict
+from components.contract.videos import SPLITS
+from components.evaluate_model import charts
+from components.evaluate_model.examples import Example
+from components.evaluate_model.scores import SplitScores
+from components.evaluate_model.thumbnails import Strip
+
+_TEMPLATE_NAME = "report.html.jinja"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the page shows.
+
+    Attributes:
+        verdict: The gate's answer.
+        test: Scores of the test split.
+        train: Scores of the train split.
+        served_accuracy: Of the served model on the same test videos, or None where there is none to compare with.
+        confidence: Of the intervals, 0 to 1.
+        labels: Class names.
+        history: Values by epoch, by name, as training measured them.
+        n_videos: Number of videos by class and split, in the order of labels and splits.
+        n_clips: Number of clips by split.
+        examples: Test videos to look at.
+        strips: Their pictures, by video.
+        model: What was judged.
+    """
+
+    verdict: Verdict
+    test: SplitScores
+    train: SplitScores
+    served_accuracy: float | None
+    confidence: float
+    labels: Sequence[str]
+    history: Mapping[str, Sequence[float]]
+    n_videos: Sequence[Sequence[int]]
+    n_clips: Sequence[int]
+    examples: Sequence[Example]
+    strips: Mapping[str, Strip]
+    model: TrainedModel
+
+
+def write_page(path: Path, contents: Contents) -> None:
+    """Write the page; the same contents give the same bytes."""
+    write_bytes(path, page_of(contents).encode())
+
+
+def page_of(contents: Contents) -> str:
+    """Return the page as HTML; every text that came from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["count"] = lambda number: f"{number:,}"
+    template = environment.get_template(_TEMPLATE_NAME)
+    return template.render(
+        contents=contents,
+        splits=SPLITS,
+        panels=_panels(contents.history),
+        heat_maps=[
+            ("Test", contents.test, charts.heat_map(contents.test.confusion, contents.labels)),
+            ("Train", contents.train, charts.heat_map(contents.train.confusion, contents.labels)),
+        ],
+        facts=_facts(contents),
+        chart=charts,
+    )
+
+
+def _panels(history: Mapping[str, Sequence[float]]) -> list[charts.Panel]:
+    panels = []
+    for title, key, as_share in (("Loss", "loss", False), ("Accuracy", "accuracy", True)):
+        named = {"train": history.get(key), "validation": history.get(f"val_{key}")}
+        curves = {name: values for name, values in named.items() if values}
+        if curves:
+            panels.append(charts.panel(title, curves, as_share=as_share))
+    return panels
+
+
+def _facts(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
+    model, verdict = contents.model, contents.verdict
+    n_frames, height, width, _ = model.geometry.shape
+    about = [
+        ("Name", model.model),
+        ("Parameters", f"{model.n_parameters:,}"),
+        ("Classes", str(len(model.labels))),
+        ("Frames in a clip", str(n_frames)),
+        ("Frame, height x width", f"{height} x {width} pixels"),
+    ]
+    digests = [("Model", model.digest), ("Clips", verdict.clips_digest)]
+    return [
+        ("Model", about),
+        ("Frames are prepared so", _told(model.preparation)),
+        ("Training", _told(model.training)),
+        ("Digests", digests),
+    ]
+
+
+def _told(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), _value(value)) for name, value in sorted(values.items())]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return json.dumps(value, sort_keys=True)
+
+
+def _percent(share: float | None) -> str:
+    return "\N{EN DASH}" if share is None else f"{share:.1%}"
