@@ -1,0 +1,1 @@
+"""Train a video classifier on clips and export it."""

@@ -1,0 +1,63 @@
+"""Writing a trained model: for Keras, for a server, and for people."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf  # noqa: TID253 - only training imports this module
+
+from components.contract.clips import ClipGeometry
+from components.contract.files import write_bytes, write_json
+from components.contract.finished import Finished
+from components.contract.model import (
+    CLIPS_INPUT,
+    HISTORY_NAME,
+    KERAS_NAME,
+    LABEL_OUTPUT,
+    LABELS_NAME,
+    PROBABILITIES_OUTPUT,
+    SAVED_MODEL_NAME,
+    SIGNATURE,
+    TrainedModel,
+    finish_model,
+)
+from components.train_model.training import EpochRow
+
+
+def export_model(folder: Path, model: Any, trained: TrainedModel, history: Sequence[EpochRow]) -> Finished:
+    """Write a trained model into an empty folder and mark it finished."""
+    model.save(folder / KERAS_NAME)
+    save_for_serving(folder / SAVED_MODEL_NAME, model, labels=trained.labels, geometry=trained.geometry)
+    write_bytes(folder / LABELS_NAME, "".join(f"{label}\n" for label in trained.labels).encode())
+    write_json(folder / HISTORY_NAME, [asdict(row) for row in history])
+    return finish_model(folder, trained, weights_sha256=weights_sha256(model))
+
+
+def save_for_serving(folder: Path, model: Any, *, labels: Sequence[str], geometry: ClipGeometry) -> None:
+    """Write a SavedModel that loads without this code: uint8 clips in; probabilities and the likeliest label out."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *geometry.shape), tf.uint8, name=CLIPS_INPUT)])  # type: ignore[untyped-decorator, unused-ignore] # tensorflow is untyped
+    def serve(clips: Any) -> dict[str, Any]:
+        probabilities = tf.nn.softmax(model(clips, training=False))
+        likeliest = tf.gather(tf.constant(list(labels)), tf.argmax(probabilities, axis=1))
+        return {PROBABILITIES_OUTPUT: probabilities, LABEL_OUTPUT: likeliest}
+
+    served = tf.Module()
+    # The variables alone: what else hangs on a Keras model would be saved with it.
+    served.model_variables = [variable.value for variable in model.variables]
+    tf.saved_model.save(served, str(folder), signatures={SIGNATURE: serve})
+
+
+def weights_sha256(model: Any) -> str:
+    """Return the checksum of a model's architecture and weights, whatever its layers' names."""
+    checksum = hashlib.sha256()
+    for layer in model.layers:
+        config = {key: value for key, value in layer.get_config().items() if key != "name"}
+        checksum.update(f"{type(layer).__name__} {sorted(config.items())!r}\n".encode())
+    for variable in model.variables:
+        value = np.ascontiguousarray(variable.numpy())
+        checksum.update(f"{variable.shape} {value.dtype}\n".encode() + value.tobytes())
+    return checksum.hexdigest()

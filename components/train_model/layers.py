@@ -1,0 +1,168 @@
+"""The layers of the tutorial's model, made to be saved and loaded."""
+
+from typing import Any
+
+import keras  # noqa: TID253 - only training imports the layers
+
+Shape = tuple[int | None, ...]
+_PACKAGE = "reelflow"
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
+    """A 3D convolution factorized into a spatial and then a temporal one.
+
+    Same receptive field as a full 3D kernel with fewer weights (Tran et al. 2018, arXiv:1711.11248).
+
+    Args:
+        filters: Channels of both convolutions.
+        kernel_size: (time, height, width).
+
+    Input shape:
+        (batch, time, height, width, channels)
+
+    Output shape:
+        (batch, time, height, width, filters)
+    """
+
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], **options: Any) -> None:
+        super().__init__(**options)
+        time, height, width = kernel_size
+        self.filters, self.kernel_size = filters, (time, height, width)
+        self.spatial = keras.layers.Conv3D(filters, (1, height, width), padding="same")
+        self.temporal = keras.layers.Conv3D(filters, (time, 1, 1), padding="same")
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights."""
+        self.spatial.build(input_shape)
+        self.temporal.build((*input_shape[:-1], self.filters))
+
+    def call(self, values: Any) -> Any:
+        """Convolve in space, then in time."""
+        return self.temporal(self.spatial(values))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Only the channels change."""
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `__init__` needs to make it again."""
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
+    """The main path of a residual block: (2+1)D convolution, layer norm, ReLU, (2+1)D convolution, layer norm.
+
+    Args:
+        filters: Channels of both convolutions.
+        kernel_size: (time, height, width).
+
+    Input shape:
+        (batch, time, height, width, channels)
+
+    Output shape:
+        (batch, time, height, width, filters)
+    """
+
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], **options: Any) -> None:
+        super().__init__(**options)
+        time, height, width = kernel_size
+        self.filters, self.kernel_size = filters, (time, height, width)
+        self.first = Conv2Plus1D(filters, self.kernel_size)
+        self.first_norm = keras.layers.LayerNormalization()
+        self.second = Conv2Plus1D(filters, self.kernel_size)
+        self.second_norm = keras.layers.LayerNormalization()
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights."""
+        inner = self.compute_output_shape(input_shape)
+        self.first.build(input_shape)
+        for layer in (self.first_norm, self.second, self.second_norm):
+            layer.build(inner)
+
+    def call(self, values: Any) -> Any:
+        """Return what a residual block adds to its input."""
+        values = keras.ops.relu(self.first_norm(self.first(values)))
+        return self.second_norm(self.second(values))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Only the channels change."""
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `__init__` needs to make it again."""
+        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class Project(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
+    """Bring a shortcut to the channels of the main path: dense, layer norm.
+
+    Args:
+        units: Channels.
+
+    Input shape:
+        (batch, time, height, width, channels)
+
+    Output shape:
+        (batch, time, height, width, units)
+    """
+
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.units = units
+        self.dense = keras.layers.Dense(units)
+        self.norm = keras.layers.LayerNormalization()
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the weights."""
+        self.dense.build(input_shape)
+        self.norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, values: Any) -> Any:
+        """Project the channels."""
+        return self.norm(self.dense(values))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Only the channels change."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `__init__` needs to make it again."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(_PACKAGE)
+class ResizeVideo(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
+    """Resize every frame, bilinearly.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+
+    Input shape:
+        (batch, time, any height, any width, channels)
+
+    Output shape:
+        (batch, time, height, width, channels)
+    """
+
+    def __init__(self, height: int, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.height, self.width = height, width
+        self.resizing = keras.layers.Resizing(height, width)
+
+    def call(self, values: Any) -> Any:
+        """Resize with time merged into the batch."""
+        _, n_frames, height, width, channels = values.shape
+        frames = keras.ops.reshape(values, (-1, height, width, channels))
+        return keras.ops.reshape(self.resizing(frames), (-1, n_frames, self.height, self.width, channels))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Only height and width change."""
+        return (*input_shape[:2], self.height, self.width, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `__init__` needs to make it again."""
+        return {**super().get_config(), "height": self.height, "width": self.width}
