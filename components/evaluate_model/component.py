@@ -22,7 +22,7 @@ def evaluate_model(
     min_improvement: float = 0.0,
     confidence: float = 0.95,
     n_bootstrap: int = 2000,
-    batch_size: int = 32,
+    evaluation_batch_size: int = 32,
     seed: int = 1,
 ) -> str:
     """Score a model on the test split, compare it with the served one, and say whether it may be pushed.
@@ -44,7 +44,7 @@ def evaluate_model(
             an equal model is refused.
         confidence: Of the intervals, between 0 and 1.
         n_bootstrap: How often groups are drawn anew for an interval.
-        batch_size: Clips scored at once.
+        evaluation_batch_size: Clips scored at once.
         seed: Of the draws for the intervals.
     """
     from pathlib import Path
@@ -63,7 +63,7 @@ def evaluate_model(
             baseline_digest=baseline_digest,
             evaluation_dir=Path(evaluation.path),
             page_path=Path(page.path),
-            settings=Settings(min_accuracy, min_improvement, confidence, n_bootstrap, batch_size, seed),
+            settings=Settings(min_accuracy, min_improvement, confidence, n_bootstrap, evaluation_batch_size, seed),
         )  # fmt: skip - a folder and its digest read best side by side
         step.log_metrics(report, result.metrics)
         confusion.log_confusion_matrix(result.labels, result.confusion)

@@ -7,7 +7,7 @@ from components.contract.clip_record import ClipRecord, encoded
 from components.contract.clips import ClipGeometry, ClipRow, Reject
 from components.contract.videos import Video
 from components.extract_frames.appearance import appearance_of
-from components.video.errors import Unreadable
+from components.video.errors import UnreadableError
 from components.video.preparation import Preparation, read_clip
 
 
@@ -47,7 +47,7 @@ def extract_clip(video: Video, *, extraction: Extraction, shard: str) -> Clip | 
             preparation=extraction.preparation,
             expected_digest=video.sha256,
         )
-    except Unreadable as fault:
+    except UnreadableError as fault:
         return Reject(
             video=video.name,
             uri=video.uri,

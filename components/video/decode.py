@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.video.containers import HEAD_BYTES, Container, container_of
-from components.video.errors import Unreadable
+from components.video.errors import UnreadableError
 from components.video.resize import Frame
 
 # Encoders write a few frames fewer than they declare (delayed or dropped ones): this much is not a cut.
@@ -114,10 +114,10 @@ def read_footage(
         expected_digest: SHA-256 that the file's bytes must have, if one was promised.
 
     Raises:
-        Unreadable: If the video cannot be used, with the reason.
+        UnreadableError: If the video cannot be used, with the reason.
     """
     if not path.is_file():
-        raise Unreadable("missing", f"{path} is not there or is not a file.")
+        raise UnreadableError("missing", f"{path} is not there or is not a file.")
     try:
         with path.open("rb") as file:
             n_bytes = path.stat().st_size
@@ -130,7 +130,7 @@ def read_footage(
             if not decoded.frames.keys() >= set(wanted):
                 decoded = _decode(_opened(file), wanted=wanted, resize=resize, limits=limits)
     except OSError as error:
-        raise Unreadable("unreadable", f"The file cannot be read: {error.strerror}.") from error
+        raise UnreadableError("unreadable", f"The file cannot be read: {error.strerror}.") from error
     return Footage(
         frames=np.stack([decoded.frames[index] for index in wanted]),
         timestamps_s=tuple(decoded.timestamps_s[index] for index in wanted),
@@ -150,16 +150,18 @@ def _recognized(
 ) -> tuple[Container, str]:
     """Return the container and the digest of a file that is a video by its first bytes, and is the promised one."""
     if n_bytes > limits.max_bytes:
-        raise Unreadable("too_large", f"The file has {n_bytes:,} bytes; the limit is {limits.max_bytes:,}.")
+        raise UnreadableError("too_large", f"The file has {n_bytes:,} bytes; the limit is {limits.max_bytes:,}.")
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     if expected_digest is not None and digest != expected_digest:
-        raise Unreadable("changed", f"The file's SHA-256 is {digest[:12]}…, the manifest says {expected_digest[:12]}….")
+        raise UnreadableError(
+            "changed", f"The file's SHA-256 is {digest[:12]}…, the manifest says {expected_digest[:12]}…."
+        )
     if n_bytes == 0:
-        raise Unreadable("empty", "The file has no bytes.")
+        raise UnreadableError("empty", "The file has no bytes.")
     file.seek(0)
     container = container_of(file.read(HEAD_BYTES))
     if container is None:
-        raise Unreadable("not_a_video", "The file's first bytes are not those of a video container.")
+        raise UnreadableError("not_a_video", "The file's first bytes are not those of a video container.")
     return container, digest
 
 
@@ -171,7 +173,7 @@ def _opened(file: BufferedReader) -> Any:
     settings = [cv2.CAP_PROP_N_THREADS, 1]
     capture = cv2.VideoCapture(f"/dev/fd/{file.fileno()}", cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
-        raise Unreadable("unreadable", "The container holds no video stream that can be opened.")
+        raise UnreadableError("unreadable", "The container holds no video stream that can be opened.")
     return capture
 
 
@@ -181,7 +183,7 @@ def _header(capture: Any, *, n_bytes: int, limits: Limits) -> _Header:
 
     height, width = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     if height * width > limits.max_frame_pixels:
-        raise Unreadable(
+        raise UnreadableError(
             "too_large", f"A frame has {height}x{width} pixels; the limit is {limits.max_frame_pixels:,} pixels."
         )
     declared, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
@@ -189,7 +191,7 @@ def _header(capture: Any, *, n_bytes: int, limits: Limits) -> _Header:
     # A frame takes at least a byte: a count above that is a damaged header, and the frames are counted instead.
     n_frames = int(declared) if math.isfinite(declared) and 0 < declared <= n_bytes else 0
     if n_frames > limits.max_frames or (fps and n_frames / fps > limits.max_seconds):
-        raise Unreadable(
+        raise UnreadableError(
             "too_long",
             f"The video declares {n_frames:,} frames; the limit is {limits.max_frames:,}, or {limits.max_seconds:g} s.",
         )
@@ -208,11 +210,11 @@ def _decode(capture: Any, *, wanted: Collection[int], resize: Callable[[Frame], 
         decoded.last_s = max(decoded.last_s, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         decoded.n_frames += 1
         if decoded.n_frames > limits.max_frames:
-            raise Unreadable("too_long", f"The video has more than {limits.max_frames:,} frames.")
+            raise UnreadableError("too_long", f"The video has more than {limits.max_frames:,} frames.")
         if index in chosen:
             is_read, frame = capture.retrieve()
             if not is_read:
-                raise Unreadable("unreadable", f"Frame {index} cannot be converted.")
+                raise UnreadableError("unreadable", f"Frame {index} cannot be converted.")
             decoded.frames[index] = cv2.cvtColor(resize(frame), cv2.COLOR_BGR2RGB)
             decoded.timestamps_s[index] = decoded.last_s
     return decoded
@@ -221,7 +223,7 @@ def _decode(capture: Any, *, wanted: Collection[int], resize: Callable[[Frame], 
 def _check_whole(decoded: _Decoded, *, header: _Header, container: Container) -> None:
     """Tell a whole video from one that OpenCV stopped reading at a cut or at damaged bytes."""
     if decoded.n_frames == 0:
-        raise Unreadable("unreadable", f"No frame could be decoded (codec {header.codec!r}).")
+        raise UnreadableError("unreadable", f"No frame could be decoded (codec {header.codec!r}).")
     missing = header.n_frames - decoded.n_frames
     if missing <= max(_MISSING_FRAMES, _MISSING_FRACTION * header.n_frames):
         return
@@ -229,6 +231,6 @@ def _check_whole(decoded: _Decoded, *, header: _Header, container: Container) ->
     # there the time that was reached decides.
     if container not in ("avi", "mp4") and decoded.last_s * header.fps >= (1 - _MISSING_FRACTION) * header.n_frames - 1:
         return
-    raise Unreadable(
+    raise UnreadableError(
         "truncated", f"Only {decoded.n_frames} of {header.n_frames} declared frames can be decoded: cut or damaged."
     )

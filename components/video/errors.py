@@ -5,7 +5,7 @@ from typing import Literal
 Reason = Literal["missing", "changed", "empty", "not_a_video", "unreadable", "truncated", "too_large", "too_long"]
 
 
-class Unreadable(Exception):  # noqa: N818 - says what the video is
+class UnreadableError(Exception):
     """A video gives no clip; caught where it becomes a reject or an answer to the person who sent it.
 
     Args:

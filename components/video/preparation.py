@@ -89,7 +89,7 @@ def read_clip(
         expected_digest: SHA-256 that the file's bytes must have, if one was promised.
 
     Raises:
-        Unreadable: If the video gives no clip, with the reason.
+        UnreadableError: If the video gives no clip, with the reason.
     """
     return read_footage(
         path,

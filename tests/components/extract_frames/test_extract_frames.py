@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from kfp import dsl  # noqa: TID251 - the step is given KFP's own artifacts
+from kfp import dsl
 
 from components.contract.clips import read_clip_table, read_clips, read_rejects
 from components.contract.errors import StepError

@@ -6,7 +6,7 @@ import pytest
 
 from components.contract.clips import ClipGeometry
 from components.video.containers import container_of
-from components.video.errors import Unreadable
+from components.video.errors import UnreadableError
 from components.video.preparation import Preparation, chosen_frames, read_clip
 from components.video.resize import cropped, padded
 from components.video.sampling import evenly_spaced, fixed_step
@@ -96,7 +96,7 @@ def test_a_cut_video_is_truncated_and_not_a_short_clip(video: Path) -> None:
     data = video.read_bytes()
     video.write_bytes(data[: len(data) // 2])
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         read_clip(video, geometry=GEOMETRY, preparation=EVENLY)
 
     assert caught.value.reason == "truncated"
