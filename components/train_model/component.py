@@ -13,7 +13,7 @@ def train_model(
     report: Output[Metrics],
     record: Output[Artifact],
     model_name: str = "r2plus1d_fast",
-    epochs: int = 30,
+    epochs: int = 10,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
     weight_decay: float = 1e-2,

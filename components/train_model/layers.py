@@ -153,6 +153,10 @@ class ResizeVideo(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         self.height, self.width = height, width
         self.resizing = keras.layers.Resizing(height, width)
 
+    def build(self, input_shape: Shape) -> None:
+        """Make nothing: resizing has no weights."""
+        self.resizing.build((None, *input_shape[2:]))
+
     def call(self, values: Any) -> Any:
         """Resize with time merged into the batch."""
         _, n_frames, height, width, channels = values.shape

@@ -1,0 +1,169 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from kfp import dsl  # noqa: TID251 - the component is called with KFP's artifacts
+
+from components.contract.clip_dataset import read_clip_batches
+from components.contract.clips import ClipGeometry
+from components.contract.errors import StepError
+from components.contract.finished import MARKER_NAME
+from components.contract.model import HISTORY_NAME, KERAS_NAME, LABELS_NAME, SAVED_MODEL_NAME, read_model
+from components.train_model.component import train_model
+from components.train_model.dataset import training_batches, validation_batches
+from components.train_model.training import Recipe
+from components.train_model.training_run import run_training
+
+GEOMETRY = ClipGeometry(n_frames=6, frame_height=16, frame_width=24)
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=8,
+    learning_rate=3e-3,
+    weight_decay=1e-2,
+    warmup_fraction=0.1,
+    label_smoothing=0.1,
+    horizontal_flip=False,
+    early_stopping_patience=0,
+    seed=1,
+)
+
+
+def trained(tmp_path: Path, name: str = "model", recipe: Recipe = RECIPE):
+    return run_training(tmp_path / "clips", tmp_path / name, clips_digest="", model_name="r2plus1d_fast", recipe=recipe)
+
+
+def test_left_is_learned_from_right_and_the_saved_model_says_so_in_a_clean_process(tmp_path, write_clips):
+    clips = write_clips(tmp_path / "clips", n_clips=64, geometry=GEOMETRY)
+    ((frames, labels, _),) = read_clip_batches(tmp_path / "clips", clips, "test", batch_size=64)
+    np.save(tmp_path / "frames.npy", frames)
+    program = (
+        "import sys, json, numpy, tensorflow as tf\n"
+        "serve = tf.saved_model.load(sys.argv[1]).signatures['serving_default']\n"
+        "answer = serve(clips=tf.constant(numpy.load(sys.argv[2])))\n"
+        "print(json.dumps([answer['probabilities'].numpy().tolist(), [t.decode() for t in answer['label'].numpy()]]))"
+    )
+
+    trained(tmp_path, recipe=replace(RECIPE, epochs=15))
+
+    command = [sys.executable, "-c", program, str(tmp_path / "model" / SAVED_MODEL_NAME), str(tmp_path / "frames.npy")]
+    clean = subprocess.run(command, cwd=tmp_path, env={"TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True, check=True)
+    probabilities, said = json.loads(clean.stdout)
+    model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
+    np.testing.assert_allclose(probabilities, keras.ops.softmax(model(frames)), atol=1e-5)
+    assert said == [clips.labels[index] for index in np.argmax(probabilities, axis=1)]
+    assert np.mean(np.argmax(probabilities, axis=1) == labels) >= 0.9
+    reversed_in_time = np.argmax(model(frames[:, ::-1]), axis=1)
+    assert np.mean(reversed_in_time == 1 - labels) >= 0.9
+
+
+def test_the_same_seed_gives_the_same_digest_and_another_seed_another(tmp_path, write_clips):
+    write_clips(tmp_path / "clips", n_clips=20, geometry=GEOMETRY)
+    flipping = replace(RECIPE, horizontal_flip=True)
+
+    digests = [
+        trained(tmp_path, name, recipe).digest
+        for name, recipe in [("a", flipping), ("b", flipping), ("c", replace(flipping, seed=2))]
+    ]
+
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
+def test_a_loss_that_is_no_number_stops_the_step_and_leaves_no_finished_model(tmp_path, write_clips):
+    write_clips(tmp_path / "clips", n_clips=16, geometry=GEOMETRY)
+
+    with pytest.raises(StepError, match="loss became"):
+        trained(tmp_path, recipe=replace(RECIPE, learning_rate=1e38, warmup_fraction=0.0))
+
+    assert not (tmp_path / "model" / MARKER_NAME).exists()
+
+
+def test_early_stopping_ends_before_the_last_epoch(tmp_path, write_clips):
+    write_clips(tmp_path / "clips", n_clips=8, geometry=GEOMETRY)
+    hardly_learning = replace(RECIPE, epochs=8, learning_rate=1e-12, early_stopping_patience=1)
+
+    trained(tmp_path, recipe=hardly_learning)
+
+    assert read_model(tmp_path / "model").training["epochs_run"] < 8
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "warmup_fraction"])
+def test_a_recipe_out_of_range_is_refused(tmp_path, name):
+    with pytest.raises(StepError, match=name):
+        trained(tmp_path, recipe=replace(RECIPE, **{name: -1}))
+
+
+def test_clips_of_one_label_are_refused(tmp_path, write_clips):
+    write_clips(tmp_path / "clips", n_clips=0, geometry=GEOMETRY)
+
+    with pytest.raises(StepError, match="0 training clips"):
+        trained(tmp_path)
+
+
+@pytest.mark.parametrize("cache_limit_bytes", [0, 1 << 30])
+def test_every_epoch_has_every_clip_once_in_an_order_of_the_seed(tmp_path, write_clips, cache_limit_bytes):
+    clips = write_clips(tmp_path / "clips", n_clips=10, geometry=GEOMETRY)
+
+    def batches(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        dataset = training_batches(
+            tmp_path / "clips",
+            clips,
+            batch_size=4,
+            epochs=2,
+            horizontal_flip=True,
+            seed=seed,
+            cache_limit_bytes=cache_limit_bytes,
+        )
+        return list(dataset.as_numpy_iterator())
+
+    first, again, other = batches(1), batches(1), batches(2)
+    assert [len(frames) for frames, _ in first] == [4, 4, 2, 4, 4, 2]
+    assert [sum(labels[:, 1].sum() for _, labels in first[i : i + 3]) for i in (0, 3)] == [5, 5]
+    for (frames, labels), (frames_again, labels_again) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(frames, frames_again)
+        np.testing.assert_array_equal(labels, labels_again)
+    assert any((a[0] != b[0]).any() for a, b in zip(first, other, strict=True))
+    assert any((a[0] != b[0]).any() for a, b in zip(first[:3], first[3:], strict=True))
+
+
+def test_validation_clips_are_not_changed(tmp_path, write_clips):
+    clips = write_clips(tmp_path / "clips", n_clips=5, geometry=GEOMETRY)
+    ((stored, _, _),) = read_clip_batches(tmp_path / "clips", clips, "validation", batch_size=8)
+
+    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8).as_numpy_iterator()
+
+    np.testing.assert_array_equal(frames, stored)
+    assert labels.shape == (5, 2)
+
+
+def test_the_component_leaves_a_finished_model_its_metrics_and_its_record(tmp_path, write_clips):
+    clips = write_clips(tmp_path / "clips", n_clips=8, geometry=GEOMETRY)
+    model = dsl.Model(uri=str(tmp_path / "model"))
+    report = dsl.Metrics(uri=str(tmp_path / "report"))
+
+    digest = train_model.python_func(
+        clips=dsl.Dataset(uri=str(tmp_path / "clips")),
+        clips_digest=clips.digest,
+        model=model,
+        report=report,
+        record=dsl.Artifact(uri=str(tmp_path / "record")),
+        epochs=1,
+        batch_size=4,
+    )
+
+    found = read_model(tmp_path / "model", digest=digest)
+    assert (found.model, found.labels, found.geometry) == ("r2plus1d_fast", clips.labels, GEOMETRY)
+    assert found.preparation == {"sampler": "even"}
+    assert (tmp_path / "model" / LABELS_NAME).read_text() == "MovesLeft\nMovesRight\n"
+    assert set(json.loads((tmp_path / "model" / HISTORY_NAME).read_text())[0]) == {
+        "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
+    }  # fmt: skip
+    assert json.loads((tmp_path / "report").read_text())["epochs"] == 1
+    record = json.loads((tmp_path / "record" / "step.json").read_text())
+    assert (record["status"], record["outputs"]["model"]["digest"]) == ("succeeded", digest)
+    assert (record["parameters"]["seed"], record["inputs"]["clips"]["digest"]) == (1, clips.digest)
