@@ -13,13 +13,14 @@ def train_model(
     report: Output[Metrics],
     record: Output[Artifact],
     model_name: str = "r2plus1d_fast",
-    epochs: int = 10,
+    epochs: int = 20,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
     weight_decay: float = 1e-2,
     warmup_fraction: float = 0.1,
     label_smoothing: float = 0.1,
     horizontal_flip: bool = True,
+    colour_jitter: float = 0.25,
     early_stopping_patience: int = 0,
     seed: int = 1,
 ) -> str:
@@ -39,6 +40,8 @@ def train_model(
         warmup_fraction: Share of all steps in which the learning rate grows, from 0 up to but not including 1.
         label_smoothing: Share of the target that goes to all labels alike, from 0 up to but not including 1.
         horizontal_flip: Mirror whole clips at random; turn it off where left and right make the label.
+        colour_jitter: Give each training clip other colours: channels in another order, each brighter or darker by
+            up to this share, from 0 (off) up to but not including 1. Turn it off where colour makes the label.
         early_stopping_patience: Stop after this many epochs without a lower validation loss and keep the best
             weights; 0 trains to the end and keeps the last.
         seed: Of the first weights, the order of the clips and their random changes.
@@ -51,7 +54,7 @@ def train_model(
 
     with step_record(train_model, locals()) as step:
         recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, warmup_fraction, label_smoothing,
-                        horizontal_flip, early_stopping_patience, seed)  # fmt: skip
+                        horizontal_flip, colour_jitter, early_stopping_patience, seed)  # fmt: skip
         result = run_training(
             Path(clips.path), Path(model.path), clips_digest=clips_digest, model_name=model_name, recipe=recipe
         )

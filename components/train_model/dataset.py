@@ -21,6 +21,7 @@ def training_batches(
     batch_size: int,
     epochs: int,
     horizontal_flip: bool,
+    colour_jitter: float,
     seed: int,
     cache_limit_bytes: int = CACHE_LIMIT_BYTES,
 ) -> Any:
@@ -41,7 +42,10 @@ def training_batches(
         shuffled = _decoded(records.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), clips)
     numbered = shuffled.batch(batch_size).repeat(epochs).enumerate()
     return numbered.map(
-        lambda number, batch: (_changed(batch[0], (seed, number), horizontal_flip=horizontal_flip), batch[1]),
+        lambda number, batch: (
+            _changed(batch[0], (seed, number), horizontal_flip=horizontal_flip, colour_jitter=colour_jitter),
+            batch[1],
+        ),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(2)
@@ -86,19 +90,40 @@ def _decoded(records: Any, clips: Clips) -> Any:
     return records.map(frames_and_label, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def _changed(frames: Any, seed: tuple[int, Any], *, horizontal_flip: bool) -> Any:
-    """Flip some whole clips of a batch and shift the batch by up to a sixteenth, repeating its mirrored border."""
+def _changed(frames: Any, seed: tuple[int, Any], *, horizontal_flip: bool, colour_jitter: float) -> Any:
+    """Change each clip of a batch a little, all its frames alike: mirror it, shift it, give it other colours."""
     import tensorflow as tf
 
     pair = tf.stack([tf.cast(seed[0], tf.int64), tf.cast(seed[1], tf.int64)])
-    flip_seed, top_seed, left_seed = tf.unstack(tf.random.experimental.stateless_split(pair, 3))
+    flip_seed, shift_seed, gain_seed, offset_seed, order_seed = tf.unstack(
+        tf.random.experimental.stateless_split(pair, 5)
+    )
+    n_clips = tf.shape(frames)[0]
     if horizontal_flip:
-        flips = tf.random.stateless_uniform([tf.shape(frames)[0], 1, 1, 1, 1], flip_seed) < 0.5
+        flips = tf.random.stateless_uniform([n_clips, 1, 1, 1, 1], flip_seed) < 0.5
         frames = tf.where(flips, tf.reverse(frames, axis=[3]), frames)
-    height, width = frames.shape[2], frames.shape[3]
-    top_margin, left_margin = height // 16, width // 16
-    top = tf.random.stateless_uniform([], top_seed, 0, 2 * top_margin + 1, tf.int32)
-    left = tf.random.stateless_uniform([], left_seed, 0, 2 * left_margin + 1, tf.int32)
-    padded = tf.pad(frames, [[0, 0], [0, 0], [top_margin] * 2, [left_margin] * 2, [0, 0]], "REFLECT")
-    shifted = padded[:, :, top : top + height, left : left + width]
-    return tf.ensure_shape(shifted, frames.shape)
+    frames = _shifted(frames, shift_seed)
+    if colour_jitter:
+        per_channel = [n_clips, 1, 1, 1, 3]
+        gain = tf.random.stateless_uniform(per_channel, gain_seed, 1 - colour_jitter, 1 + colour_jitter)
+        offset = tf.random.stateless_uniform(per_channel, offset_seed, -100 * colour_jitter, 100 * colour_jitter)
+        order = tf.argsort(tf.random.stateless_uniform([n_clips, 3], order_seed))
+        frames = tf.gather(frames, order, axis=-1, batch_dims=1)
+        frames = tf.cast(tf.clip_by_value(tf.cast(frames, tf.float32) * gain + offset, 0, 255), tf.uint8)
+    return frames
+
+
+def _shifted(frames: Any, seed: Any) -> Any:
+    """Shift each clip by up to a sixteenth of its height and width, repeating its mirrored border."""
+    import tensorflow as tf
+
+    _, n_frames, height, width, channels = frames.shape
+    margins = (height // 16, width // 16)
+    padded = tf.pad(frames, [[0, 0], [0, 0], *([margin] * 2 for margin in margins), [0, 0]], "REFLECT")
+    starts = tf.random.stateless_uniform([tf.shape(frames)[0], 2], seed)
+    tops, lefts = (
+        tf.cast(starts[:, axis] * (2 * margin + 1), tf.int32)[:, None] + tf.range(size)
+        for axis, (margin, size) in enumerate(zip(margins, (height, width), strict=True))
+    )
+    rows = tf.gather(padded, tops, axis=2, batch_dims=1)
+    return tf.ensure_shape(tf.gather(rows, lefts, axis=3, batch_dims=1), (None, n_frames, height, width, channels))

@@ -23,6 +23,7 @@ class Recipe:
         warmup_fraction: Share of all steps in which the learning rate grows.
         label_smoothing: Share of the target that goes to all labels alike.
         horizontal_flip: Whether whole clips are mirrored at random.
+        colour_jitter: How much the channels' gains and offsets change at random; their order does too. 0 is off.
         early_stopping_patience: Epochs without a lower validation loss after which training stops and the best
             weights are kept; 0 trains to the end and keeps the last, which the cosine made the steadiest.
         seed: Of weights, order and random changes.
@@ -35,6 +36,7 @@ class Recipe:
     warmup_fraction: float
     label_smoothing: float
     horizontal_flip: bool
+    colour_jitter: float
     early_stopping_patience: int
     seed: int
 
@@ -50,6 +52,7 @@ class Recipe:
             "learning_rate": self.learning_rate > 0,
             "weight_decay": self.weight_decay >= 0,
             "warmup_fraction": 0 <= self.warmup_fraction < 1,
+            "colour_jitter": 0 <= self.colour_jitter < 1,
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "early_stopping_patience": self.early_stopping_patience >= 0,
         }

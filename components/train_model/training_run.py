@@ -66,6 +66,7 @@ def _train(model: Any, recipe: Recipe, folder: Path, clips: Clips) -> list[Epoch
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         horizontal_flip=recipe.horizontal_flip,
+        colour_jitter=recipe.colour_jitter,
         seed=recipe.seed,
     )
     validation = None
