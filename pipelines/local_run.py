@@ -1,6 +1,7 @@
 """Run the compiled pipeline on this machine, resume a run, and say how it ended."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from components.contract.verdict import Verdict, read_verdict
 from pipelines.console import Console
 from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import COMPILED, check, declared, read_specs
-from pipelines.runs import EVALUATION_STEP, Run, StepState, new_run
+from pipelines.runs import EVALUATION_STEP, PAGE_OUTPUT, Run, StepState, new_run
 from pipelines.workspace import Workspace, WorkspaceError, refuse_python3
 
 LOCAL_PARAMETERS = ("store_dir", "serving_dir")
@@ -117,9 +118,14 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
     console.say(f"Run {run.name} in {run.folder}")
     before_s = run.seconds
     started = time.monotonic()
-    running = LocalRun(
-        run, on_start=console.started, on_progress=console.progress, on_end=lambda state: console.ended(run, state)
-    )
+
+    def ended(state: StepState) -> None:
+        page = state.output_path(PAGE_OUTPUT)
+        if page is not None:
+            shutil.copyfile(page, run.page(state.step))
+        console.ended(run, state)
+
+    running = LocalRun(run, on_start=console.started, on_progress=console.progress, on_end=ended)
     cache_root = workspace.cache if use_cache else None
     try:
         with _signals_raise():

@@ -1,13 +1,9 @@
 """What people and machines are shown of recorded runs."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pipelines.runs import Run
-
-# The pages that people open: the output artifact of each step.
-_PAGES = {"validate_clips": "page", "evaluate_model": "page"}
 
 
 def described(run: Run) -> dict[str, Any]:
@@ -28,7 +24,7 @@ def described(run: Run) -> dict[str, Any]:
             }
             for state in run.steps
         ],
-        "pages": {state.step: str(path) for state in run.steps if (path := _page(run, state.step)) is not None},
+        "pages": {state.step: str(run.page(state.step)) for state in run.steps if run.page(state.step).is_file()},
     }
 
 
@@ -44,7 +40,3 @@ def compared(run: Run, other: Run) -> list[dict[str, str]]:
                 row = {run.name: json.dumps(ours.get(name)), other.name: json.dumps(theirs.get(name))}
                 rows.append({"what": what, "name": name, **row})
     return rows
-
-
-def _page(run: Run, step: str) -> Path | None:
-    return run.step(step).output_path(_PAGES[step]) if step in _PAGES else None

@@ -16,6 +16,7 @@ RUN_NAME = "run.json"
 STEPS_FOLDER = "steps"
 LOGS_FOLDER = "logs"
 EVALUATION_STEP = "evaluate_model"
+PAGE_OUTPUT = "page"
 
 
 @dataclass
@@ -94,6 +95,10 @@ class Run:
     def log(self, step: str) -> Path:
         """The full log of a step."""
         return self.folder / LOGS_FOLDER / f"{step}.log"
+
+    def page(self, step: str) -> Path:
+        """Where a browser finds the page of a step, if it has one: KFP's artifact has a name without .html."""
+        return self.folder / f"{step}.html"
 
     def record(self, step: str) -> dict[str, Any] | None:
         """The record (`step.json`) of a step, wherever it was written, or None where it left none."""

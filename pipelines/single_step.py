@@ -1,10 +1,12 @@
 """One step by hand: any step from its signature, or one step of a recorded run again."""
 
+import contextlib
 import importlib
 import json
 import os
-import warnings
-from collections.abc import Callable, Mapping
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,9 +16,10 @@ from components.contract.finished import MARKER_NAME
 from components.contract.step_record import RECORD_NAME, RECORD_OUTPUT
 from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import Parameter, check, declared
-from pipelines.runs import Run
+from pipelines.runs import PAGE_OUTPUT, Run
 from pipelines.workspace import WorkspaceError
 
+LOG_NAME = "stderr.log"
 _COMPONENTS = Path(__file__).resolve().parent.parent / "components"
 
 
@@ -88,13 +91,13 @@ def run_step(step: Step, *, inputs: Mapping[str, str], parameters: Mapping[str, 
         step: The step.
         inputs: Path of every input artifact, by name.
         parameters: Values by name; what is not given has the signature's default.
-        out: Folder for the outputs, one child each.
+        out: Folder for the outputs, one child each; what libraries say is in its stderr.log.
 
     Raises:
         ParameterError: If the parameters do not fit.
         StepError: If the step cannot do its work.
     """
-    _quiet()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     digests = {
         f"{name}_digest": _digest_of(Path(path))
         for name, path in inputs.items()
@@ -105,7 +108,10 @@ def run_step(step: Step, *, inputs: Mapping[str, str], parameters: Mapping[str, 
     read = {name: step.inputs[name](name=name, uri=str(Path(path).absolute())) for name, path in inputs.items()}
     emptied(out)
     written = {name: kind(name=name, uri=str(out.absolute() / name)) for name, kind in step.outputs.items()}
-    step.function(**read, **written, **values)
+    with _stderr_in(out / LOG_NAME):
+        step.function(**read, **written, **values)
+    if PAGE_OUTPUT in written:
+        shutil.copyfile(out / PAGE_OUTPUT, out / f"{PAGE_OUTPUT}.html")  # a name that a browser opens
     return read_record(out)
 
 
@@ -147,6 +153,16 @@ def _digest_of(folder: Path) -> str:
     return str(json.loads(marker.read_text())["digest"]) if marker.is_file() else ""
 
 
-def _quiet() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.api_core\._python_version_support")
+@contextlib.contextmanager
+def _stderr_in(path: Path) -> Iterator[None]:
+    """Send what libraries write to standard error, from C too, to a file while the block lasts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with path.open("wb") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -61,7 +61,7 @@ def run_demo(workspace: Workspace, *, fresh: bool, console: Console) -> dict[str
         "test_videos": scores["test"]["n_videos"],
         "seconds": round(run.seconds, 1),
         "cached_steps": sum(state.status == "cached" for state in run.steps),
-        "report": str(evaluation.output_path("page")),
+        "report": str(run.page("evaluate_model")),
         "run": run.name,
     }
 
