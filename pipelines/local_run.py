@@ -140,7 +140,7 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
         failed = [state for state in run.steps if state.status == "failed"]
         if not failed:
             raise
-        raise StepFailedError(run, failed[0]) from error
+        raise StepFailedError(run, failed[-1]) from error
     except BaseException:
         run.status = "failed"
         raise
