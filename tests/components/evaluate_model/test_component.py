@@ -55,6 +55,7 @@ def test_a_perfect_model_reads_100_percent_in_both_matrices_and_leaves_every_out
     assert json.loads((folder / "report").read_text())["accuracy"] == 1.0
     assert json.loads((folder / "confusion").read_text())["rows_are_true"][0] == [4, 0, 0, 0, 0, 0]
     assert step["status"] == "succeeded"
+    assert "3 s" in (folder / "page.html").read_text()
     assert step["outputs"]["evaluation"]["digest"] == digest == again
     assert (folder / "page.html").read_bytes() == (second / "page.html").read_bytes()
 
@@ -72,8 +73,11 @@ def test_worse_and_equal_are_refused_and_better_is_let_through(lab, answers, may
     assert verdict.baseline_version == 3
 
 
-def test_a_served_model_of_other_classes_is_not_compared_and_the_verdict_says_so(lab):
-    baseline = lab.baseline(version=3, labels=("Bow", "Clap"))
+@pytest.mark.parametrize(
+    "served", [{"labels": ("Bow", "Clap")}, {"factor": float("nan")}], ids=["other classes", "answers NaN"]
+)
+def test_a_served_model_that_cannot_be_asked_is_not_compared_and_the_verdict_says_so(lab, served):
+    baseline = lab.baseline(version=3, **served)
 
     digest, folder = run(lab, "out", clips=lab.clips(), model=lab.model(answers=WRONG_TWICE), baseline=baseline)
 
