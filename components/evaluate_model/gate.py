@@ -67,14 +67,14 @@ def judge(
 
 def _accuracy_rule(test: SplitScores, min_accuracy: float) -> Rule:
     passed = test.accuracy >= min_accuracy
-    against = f"{'at least' if passed else 'below'} the {min_accuracy:.1%} asked for"
-    says = against if min_accuracy else "no least share is asked for"
+    says = f"that is {'at least' if passed else 'below'} the {min_accuracy:.1%} asked for"
     return Rule(
         name="min_accuracy",
         passed=passed,
         found=test.accuracy,
         wanted=min_accuracy,
-        sentence=f"It names {test.accuracy:.1%} of {test.n_videos:,} test videos rightly; {says}.",
+        sentence=f"It names {test.accuracy:.1%} of {test.n_videos:,} test videos rightly; "
+        f"{says if min_accuracy else 'no least share is asked for'}.",
     )
 
 
