@@ -55,7 +55,7 @@ def test_a_perfect_model_reads_100_percent_in_both_matrices_and_leaves_every_out
     assert json.loads((folder / "report").read_text())["accuracy"] == 1.0
     assert json.loads((folder / "confusion").read_text())["rows_are_true"][0] == [4, 0, 0, 0, 0, 0]
     assert step["status"] == "succeeded"
-    assert "3 s" in (folder / "page.html").read_text()
+    assert "<dd>3 s</dd>" in (folder / "page.html").read_text()
     assert step["outputs"]["evaluation"]["digest"] == digest == again
     assert (folder / "page.html").read_bytes() == (second / "page.html").read_bytes()
 
