@@ -67,14 +67,14 @@ def judge(
 
 def _accuracy_rule(test: SplitScores, min_accuracy: float) -> Rule:
     passed = test.accuracy >= min_accuracy
-    says = "which reaches" if passed else "which is below"
+    says = f"that is {'at least' if passed else 'below'} the {min_accuracy:.1%} asked for"
     return Rule(
         name="min_accuracy",
         passed=passed,
         found=test.accuracy,
         wanted=min_accuracy,
-        sentence=f"It names {test.accuracy:.1%} of {test.n_videos} test videos rightly, "
-        f"{says} the {min_accuracy:.1%} asked for.",
+        sentence=f"It names {test.accuracy:.1%} of {test.n_videos:,} test videos rightly; "
+        f"{says if min_accuracy else 'no least share is asked for'}.",
     )
 
 
@@ -88,13 +88,8 @@ def _improvement_rule(served: Comparison | Incomparable | None, min_improvement:
     if served is None:
         return Rule(name, True, None, None, "No model is served yet, so there is none to beat.")
     if isinstance(served, Incomparable):
-        return Rule(
-            name,
-            True,
-            None,
-            None,
-            f"The served version {served.version} cannot be compared: {served.reason}. The rule does not apply.",
-        )
+        found = f"The served version {served.version} cannot be compared: {served.reason}."
+        return Rule(name, True, None, None, f"{found} The rule does not apply.")
     passed = served.difference > min_improvement
     return Rule(
         name,
