@@ -134,7 +134,7 @@ def evaluate(
     classifier = load_classifier(model_dir / SAVED_MODEL_NAME)
     scored = task.scored(classifier, "test")
     test, train = task.scores(scored), task.scores(task.scored(classifier, "train"))
-    served = _served(task, baseline, scored)
+    served = _served(task, baseline, scored, model_digest=model.digest)
     rules = judge(test, served=served, min_accuracy=settings.min_accuracy, min_improvement=settings.min_improvement)
     verdict = Verdict(
         may_push=all(rule.passed for rule in rules),
@@ -184,11 +184,13 @@ def _check_fits(model: TrainedModel, clips: Clips) -> None:
             )
 
 
-def _served(task: _Task, baseline: Baseline, challenger: ScoredVideos) -> Comparison | Incomparable | None:
+def _served(
+    task: _Task, baseline: Baseline, challenger: ScoredVideos, *, model_digest: str
+) -> Comparison | Incomparable | None:
     accepted = baseline.accepted
     if accepted is None:
         return None
-    if reason := why_incomparable(accepted, task.clips):
+    if reason := why_incomparable(accepted, task.clips, model_digest=model_digest):
         return Incomparable(accepted.version, reason)
     try:
         served = task.scored(load_classifier(baseline.folder / SAVED_MODEL_NAME), "test")

@@ -29,17 +29,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Incomparable:
-    """A served model that cannot answer these clips, and why."""
+    """A served model with which a comparison would mean nothing, and why."""
 
     version: int
     reason: str
 
 
-def why_incomparable(served: Accepted, clips: Clips) -> str | None:
-    """Say why the served model cannot be scored on these clips, or None where it can.
+def why_incomparable(served: Accepted, clips: Clips, *, model_digest: str) -> str | None:
+    """Say why comparing with the served model would mean nothing, or None where it means something.
 
-    Other labels or another clip shape make another task: a comparison would mean nothing, so it is left out.
+    Other labels or another clip shape make another task. The same model again is no challenger; its push does nothing.
     """
+    if served.model_digest == model_digest:
+        return "it is this very model"
     if served.labels != clips.labels:
         return f"it knows {len(served.labels)} classes, these clips have {len(clips.labels)}, and they are not the same"
     if served.geometry != clips.geometry:

@@ -77,8 +77,12 @@ def test_each_rule_passes_or_not_and_says_why(champion, min_accuracy, min_improv
     ids=["more labels", "labels in another order", "more frames", "height and width swapped"],
 )
 def test_a_served_model_for_other_clips_cannot_be_compared(other, says):
-    assert says in why_incomparable(replace(ACCEPTED, **other), CLIPS)
+    assert says in why_incomparable(replace(ACCEPTED, **other), CLIPS, model_digest="new")
 
 
 def test_a_served_model_for_clips_prepared_otherwise_can_be_compared():
-    assert why_incomparable(replace(ACCEPTED, preparation={"resize": "pad"}), CLIPS) is None
+    assert why_incomparable(replace(ACCEPTED, preparation={"resize": "pad"}), CLIPS, model_digest="new") is None
+
+
+def test_the_served_model_itself_is_no_challenger():
+    assert why_incomparable(ACCEPTED, CLIPS, model_digest=ACCEPTED.model_digest) == "it is this very model"
