@@ -53,7 +53,8 @@ def _scaled(frame: Frame, *, height: int, width: int) -> Frame:
     frame_height, frame_width = frame.shape[:2]
     if (frame_height, frame_width) == (height, width):
         return frame
-    # AREA averages what it leaves out; for enlarging it would only repeat pixels.
-    shrinks = height <= frame_height and width <= frame_width
-    result: Any = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    # LINEAR blends four neighbours: down to half the size that is every pixel, at a sixth of the time of AREA. Below
+    # that it leaves pixels out, which AREA averages.
+    is_small = 2 * height < frame_height or 2 * width < frame_width
+    result: Any = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if is_small else cv2.INTER_LINEAR)
     return result  # type: ignore[no-any-return] # cv2 is untyped here
