@@ -47,14 +47,17 @@ def padded(frame: Frame, *, height: int, width: int) -> Frame:
     return canvas
 
 
-def _scaled(frame: Frame, *, height: int, width: int) -> Frame:
+def _scaled(frame: Any, *, height: int, width: int) -> Frame:
+    """Halve as often as it fits, then let LINEAR do the rest.
+
+    Every pixel counts, as with AREA, which takes five to eight times as long for anything but halving.
+    """
     import cv2
 
-    frame_height, frame_width = frame.shape[:2]
-    if (frame_height, frame_width) == (height, width):
-        return frame
-    # LINEAR blends four neighbours: down to half the size that is every pixel, at a sixth of the time of AREA. Below
-    # that it leaves pixels out, which AREA averages.
-    is_small = 2 * height < frame_height or 2 * width < frame_width
-    result: Any = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if is_small else cv2.INTER_LINEAR)
-    return result  # type: ignore[no-any-return] # cv2 is untyped here
+    while frame.shape[0] >= 2 * height and frame.shape[1] >= 2 * width:
+        half_height, half_width = frame.shape[0] // 2, frame.shape[1] // 2
+        even = frame[: 2 * half_height, : 2 * half_width]
+        frame = cv2.resize(even, (half_width, half_height), interpolation=cv2.INTER_AREA)
+    if frame.shape[:2] != (height, width):
+        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    return frame  # type: ignore[no-any-return] # cv2 is untyped here

@@ -6,7 +6,6 @@ than its length and rate suggest (variable frame rate, sound that goes on).
 
 import struct
 from collections.abc import Iterator
-from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from components.video.containers import Container
