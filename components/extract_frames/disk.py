@@ -15,7 +15,8 @@ def disk_faults_named(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         free_bytes = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+        where = error.filename or folder
         raise StepError(
-            f"{error.filename or folder} cannot be written ({error.strerror or error}); {free_bytes:,} bytes are free there.",
+            f"{where} cannot be written ({error.strerror or error}); {free_bytes:,} bytes are free there.",
             remedy="Make room on that disk or let the step write to another, then resume the run.",
         ) from error
