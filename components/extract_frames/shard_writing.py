@@ -1,7 +1,7 @@
 """Writing one shard: its videos decoded side by side, its records in order, the file whole or not at all."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -17,9 +17,7 @@ from components.extract_frames.shards import ShardPlan
 _WAITING_PER_WORKER = 2
 
 
-def write_shard(
-    plan: ShardPlan, *, folder: Path, extraction: Extraction, workers: int
-) -> Generator[ClipRow | Reject, None, None]:
+def write_shard(plan: ShardPlan, *, folder: Path, extraction: Extraction, workers: int) -> Iterator[ClipRow | Reject]:
     """Write one shard and yield what became of each of its videos; a shard without clips is not written.
 
     Decoding releases the interpreter lock, so threads use all cores. No more clips are in memory than workers can
