@@ -61,6 +61,9 @@ def run(
         extraction: How clips are made.
         workers: Videos decoded at the same time.
         work_folder: Takes the job's own output files.
+
+    Raises:
+        StepError: If a shard cannot be written.
     """
     n_videos = sum(len(plan.videos) for plan in plans)
     rows_path, rejects_path = work_folder / "rows.jsonl", work_folder / "rejects.jsonl"

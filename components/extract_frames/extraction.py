@@ -106,7 +106,8 @@ def _run(
 ) -> tuple[list[ClipRow], list[Reject]]:
     from components.extract_frames.beam_pipeline import run
 
-    with tempfile.TemporaryDirectory() as work_folder:
+    temporary = Path(tempfile.gettempdir())
+    with disk_faults_named(temporary), tempfile.TemporaryDirectory(dir=temporary) as work_folder:
         return run(plans, folder=folder, extraction=extraction, workers=workers, work_folder=Path(work_folder))
 
 

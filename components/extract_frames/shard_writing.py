@@ -12,6 +12,7 @@ from components.contract.clip_record import framed
 from components.contract.clips import ClipRow, Reject
 from components.contract.files import replacing
 from components.extract_frames.clip import Clip, Extraction, extract_clip
+from components.extract_frames.disk import disk_faults_named
 from components.extract_frames.shards import ShardPlan
 
 _WAITING_PER_WORKER = 2
@@ -22,10 +23,14 @@ def write_shard(plan: ShardPlan, *, folder: Path, extraction: Extraction, worker
 
     Decoding releases the interpreter lock, so threads use all cores. No more clips are in memory than workers can
     soon take.
+
+    Raises:
+        StepError: If the shard cannot be written.
     """
     n_clips = 0
     path = folder / plan.name
     with (
+        disk_faults_named(folder),
         closing(_extracted(plan, extraction=extraction, workers=workers)) as outcomes,
         replacing(path) as temporary,
         temporary.open("wb") as file,
