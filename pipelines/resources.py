@@ -94,20 +94,13 @@ RESOURCES: Mapping[str, Resources] = {
         shared_memory="2Gi",
     ),
     "evaluate_model": Resources(cpu="2", memory="4Gi", memory_limit="16Gi", timeout_s=4 * HOUR_S),
-    "push_model": Resources(
-        cpu="1", memory="2Gi", memory_limit="8Gi", timeout_s=HOUR_S, retries=3, uses_claim=True
-    ),
+    "push_model": Resources(cpu="1", memory="2Gi", memory_limit="8Gi", timeout_s=HOUR_S, retries=3, uses_claim=True),
 }
 
 
-def give_resources(step: str, task: Any) -> None:
-    """Give a step's task what the table says.
-
-    Args:
-        step: The step's name, e.g. `train_model`.
-        task: The task that calling its component returned.
-    """
-    given = RESOURCES[step]
+def give_resources(task: Any) -> None:
+    """Give a task, as calling a step's component returns it, what the table says of its step."""
+    given = RESOURCES[task.name.replace("-", "_")]
     task.set_cpu_request(given.cpu).set_memory_request(given.memory).set_memory_limit(given.memory_limit)
     if given.retries:
         task.set_retry(given.retries, RETRY_PAUSE, RETRY_PAUSE_FACTOR, RETRY_PAUSE_AT_MOST)

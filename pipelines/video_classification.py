@@ -62,6 +62,5 @@ def video_classification(settings: Settings) -> None:
     )
     pushed.set_caching_options(False)  # it looks at the serving directory
 
-    tasks = (ingested, found, extracted, validated, trained, evaluated, pushed)
-    for step, task in zip(STEPS, tasks, strict=True):
-        give_resources(step.python_func.__name__, task)
+    for task in (ingested, found, extracted, validated, trained, evaluated, pushed):
+        give_resources(task)
