@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from kfp import kubernetes
-
 MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
 
@@ -100,6 +98,8 @@ RESOURCES: Mapping[str, Resources] = {
 
 def give_resources(task: Any) -> None:
     """Give a task, as calling a step's component returns it, what the table says of its step."""
+    from kfp import kubernetes  # here, since submitting reads this table without kfp
+
     given = RESOURCES[task.name.replace("-", "_")]
     task.set_cpu_request(given.cpu).set_memory_request(given.memory).set_memory_limit(given.memory_limit)
     if given.retries:

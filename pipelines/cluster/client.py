@@ -9,27 +9,20 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 
 from components.contract.errors import StepError
+from pipelines.cluster.connection import TOKEN_VARIABLE
 
-HOST_VARIABLES = ["REELFLOW_KFP_HOST", "KF_PIPELINES_ENDPOINT"]
-TOKEN_VARIABLE = "REELFLOW_KFP_TOKEN"
 UI_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
-IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
-
-# Where a pod finds its token for the API (kubeflow.org, "Connect to the API": a projected service account token).
-_TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"
-_TOKEN_PATH = "/var/run/secrets/kubeflow/pipelines/token"
 
 _API = "/apis/v2beta1"
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _CONFLICT = 409
-_NOT_FOUND = 404
+NOT_FOUND = 404
 _PAGE_SIZE = 100
 
 Made = TypeVar("Made")
@@ -104,7 +97,7 @@ class Api:
         """Return the address of a page of the user interface."""
         return f"{os.environ.get(UI_VARIABLE, self.host).rstrip('/')}/#/{page}"
 
-    def get(self, path: str, **query: Any) -> dict[str, Any]:
+    def get(self, path: str, **query: Any) -> Any:
         """Read something; tried again where that may help."""
         return self._patiently("GET", path, query=query)
 
@@ -113,7 +106,7 @@ class Api:
         try:
             self._patiently("DELETE", path)
         except ApiError as error:
-            if error.status != _NOT_FOUND:
+            if error.status != NOT_FOUND:
                 raise
 
     def act(self, path: str) -> None:
@@ -256,36 +249,9 @@ def checked_host(host: str) -> str:
     return host.rstrip("/").removesuffix(_API)
 
 
-def token_source(token_file: Path | None) -> Callable[[], str | None]:
-    """Return what gives the token: the file, else the environment, else the file that a pod is given.
-
-    Raises:
-        ApiError: When it is called and the file cannot be read.
-    """
-    in_pod = Path(os.environ.get(_TOKEN_PATH_VARIABLE, _TOKEN_PATH))
-    if token_file is None and os.environ.get(TOKEN_VARIABLE):
-        return lambda: os.environ[TOKEN_VARIABLE].strip()
-    path = token_file or (in_pod if in_pod.is_file() else None)
-    return (lambda: _token_of(path)) if path else (lambda: None)
-
-
-def default_host() -> str | None:
-    """Return where a pod finds the API, or None outside a cluster."""
-    return IN_CLUSTER_HOST if "KUBERNETES_SERVICE_HOST" in os.environ else None
-
-
 def equals(key: str, value: str) -> str:
     """Return a filter of the API: entries whose field has that value."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
-
-
-def _token_of(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ApiError(
-            f"The token file {path} cannot be read: {error.strerror}.", remedy="Name another with --token-file."
-        ) from error
 
 
 def _message(content: Any, reason: str) -> str:
