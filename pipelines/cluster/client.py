@@ -177,7 +177,7 @@ class Api:
                 f"{self.host}{_API}/{path}",
                 params={name: value for name, value in (query or {}).items() if value not in ("", None)},
                 json=body,
-                files={"uploadfile": file} if file else None,
+                files={"uploadfile": (*file, "application/yaml")} if file else None,
                 timeout=self.patience.timeout_s,
                 allow_redirects=False,  # a redirect leads to a sign-in page
             )

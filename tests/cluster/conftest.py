@@ -92,7 +92,10 @@ def listed(key: str, entries: list[dict[str, Any]], query: dict[str, str]) -> di
     """Answer a list; an empty one is left out (kfp.Client 2.17.0, get_pipeline_id: `pipelines is None`)."""
     if "filter" in query:
         for predicate in json.loads(query["filter"])["predicates"]:
-            assert predicate["operation"] == "EQUALS"
+            assert predicate["operation"] in (
+                "EQUALS",
+                1,
+            )  # protobuf takes an enum by name or number; kfp.Client sends 1
             entries = [each for each in entries if each.get(predicate["key"]) == predicate["stringValue"]]
     if query.get("sort_by") == "created_at desc":
         entries = entries[::-1]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from pipelines.cluster.client import Api, ApiError
+
 pytestmark = pytest.mark.cluster
 Call = Callable[..., Result]
 SOURCE = ("--set", "source=https://example.com/UCF101.zip")
@@ -139,3 +141,10 @@ def test_kfps_own_client_sees_what_was_submitted(host: str, fake: Any, call: Cal
     seen = client.list_pipeline_versions(version["pipeline_id"]).pipeline_versions
     assert [each.display_name for each in seen] == [version["display_name"]]
     assert client.get_run(run["run_id"]).runtime_config.parameters == run["runtime_config"]["parameters"]
+
+
+def test_request_that_the_specification_does_not_know_is_refused(host: str) -> None:
+    api = Api(host, token=lambda: "a-token-of-the-tests")
+
+    with pytest.raises(ApiError, match="422"):
+        api.create("runs", {"display_name": 5})
