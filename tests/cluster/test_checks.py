@@ -136,7 +136,8 @@ def test_command_that_asks_no_cluster_imports_no_client(arguments: list[str]) ->
         "from pipelines.cli import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as end: code = end.code\n"
-        "print('slow:', [name for name in ('kfp', 'kfp_server_api', 'kubernetes', 'numpy') if name in sys.modules], code)"
+        "slow = ('kfp', 'kfp_server_api', 'kubernetes', 'numpy')\n"
+        "print('slow:', [name for name in slow if name in sys.modules], code)"
     )
 
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
