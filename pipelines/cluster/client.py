@@ -224,12 +224,14 @@ class Api:
             404: "Check the name, --namespace, and that --host is a KFP API (2.0 or later).",
             429: "Try again later.",
         }
-        remedy = remedies.get(status) or (
-            "Try again later; the log of the ml-pipeline deployment tells more." if status >= 500 else ""
-        )
+        remedy = remedies.get(status, "Check that this version of Reelflow fits the cluster's KFP (2.14 or later).")
+        if status >= 500:
+            remedy = "Try again later; the log of the ml-pipeline deployment tells more."
+        elif "namespace" in message and not self.namespace:
+            remedy = "This cluster has several users: name your namespace with --namespace."
         return ApiError(
             f"{self.host} refused {what}: {status} {message}",
-            remedy=remedy or "Check that this version of Reelflow fits the cluster's KFP (2.14 or later).",
+            remedy=remedy,
             status=status,
             passing=status in _PASSING,
         )

@@ -150,10 +150,11 @@ def find_live(api: Api, name: str) -> list[dict[str, Any]]:
 def shown(live: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a list shows of a recurring run."""
     trigger = live.get("trigger", {})
+    interval_s = trigger.get("periodic_schedule", {}).get("interval_second", "?")
     return {
         "name": live.get("display_name", ""),
         "status": "enabled" if _is_enabled(live) else "paused",
-        "cron": trigger.get("cron_schedule", {}).get("cron", ""),
+        "cron": trigger.get("cron_schedule", {}).get("cron") or f"every {interval_s} s",
         "concurrency": int(live.get("max_concurrency", 1)),
         "catch_up": not live.get("no_catchup", False),
         "created_at": live.get("created_at", ""),
@@ -191,7 +192,16 @@ def apply(api: Api, wanted: Wanted) -> str:
 
 
 def run_of(api: Api, live: Mapping[str, Any]) -> dict[str, Any]:
-    """Create a run with the version and the parameters of a recurring run, and return it."""
+    """Create a run with the version and the parameters of a recurring run, and return it.
+
+    Raises:
+        ScheduleError: If the recurring run names no version.
+    """
+    if not live.get("pipeline_version_reference", {}).get("pipeline_version_id"):
+        raise ScheduleError(
+            f"The schedule {live['display_name']} names no version of a pipeline: something else made it.",
+            remedy="Make it anew with `reelflow schedule apply`.",
+        )
     config = live.get("runtime_config", {})
     placement = Placement(
         pipeline_root=config.get("pipeline_root", ""), service_account=live.get("service_account", "")
@@ -266,10 +276,11 @@ def _stated(wanted: Wanted) -> dict[str, Any]:
 
 def _stated_live(api: Api, live: Mapping[str, Any]) -> dict[str, Any]:
     version = live.get("pipeline_version_reference", {})
-    version_path = f"pipelines/{version.get('pipeline_id')}/versions/{version.get('pipeline_version_id')}"
+    version_id = version.get("pipeline_version_id")  # absent where the recurring run holds its pipeline itself
+    version_path = f"pipelines/{version.get('pipeline_id')}/versions/{version_id}"
     config = live.get("runtime_config", {})
     return {
-        "version": _name_at(api, version_path),
+        "version": _name_at(api, version_path) if version_id else "",
         "cron": live.get("trigger", {}).get("cron_schedule", {}).get("cron", ""),
         "parameters": config.get("parameters", {}),
         "concurrency": int(live.get("max_concurrency", 1)),

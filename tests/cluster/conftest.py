@@ -237,7 +237,7 @@ def created(state: FakeKfp, head: str, key: str, table: dict[str, Any], body: di
         state.plans[identity] = state.plan
         made |= {"state": "PENDING", "storage_state": "AVAILABLE", "finished_at": "1970-01-01T00:00:00Z"}
     if head == "recurringruns":
-        assert len(body["trigger"]["cron_schedule"]["cron"].split()) == 6
+        assert "periodic_schedule" in body["trigger"] or len(body["trigger"]["cron_schedule"]["cron"].split()) == 6
         made |= {"status": f"{body['mode']}D", "max_concurrency": str(body["max_concurrency"])}
         if not made.get("no_catchup"):
             made.pop("no_catchup", None)  # protobuf's JSON leaves false out

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from pipelines.cluster.client import Api, ApiError, Patience
-from pipelines.cluster.connection import token_source
+from pipelines.cluster.connection import Connection, token_source
 from pipelines.cluster.watching import Watching, watch
 from pipelines.console import Console
 
@@ -204,3 +204,15 @@ def test_host_in_the_environment_does_not_hide_local_runs(
 
     assert "No runs in" in listed.stdout
     assert not fake.requests
+
+
+def test_pod_finds_host_and_token_by_itself(fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(file))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setattr("pipelines.cluster.connection.IN_CLUSTER_HOST", fake.url)
+
+    api = Connection(host="", namespace="", token_file=None, timeout_s=5.0).api()
+
+    assert api.get("healthz") == {"multi_user": False}

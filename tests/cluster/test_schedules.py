@@ -1,6 +1,7 @@
 """Schedules, against KFP's specification."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,30 @@ def test_several_schedules_in_one_file_over_several_pages(schedule: Call, fake: 
 
     assert again.stdout.count("unchanged") == 5
     assert len(json.loads(schedule("list", "--json").stdout)) == len(fake.recurring) == 5
+
+
+def test_schedule_that_kfps_own_client_made_is_listed_and_taken_over(
+    schedule: Call, fake: Any, host: str, file: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what kfp.client says of itself
+        from kfp.client import Client
+
+        client = Client(host=host, existing_token="a-token-of-the-tests", namespace="team")
+    schedule("apply")
+    (ours,) = fake.recurring.values()
+    where = {"pipeline_id": ours["pipeline_version_reference"]["pipeline_id"], "experiment_id": ours["experiment_id"]}
+    version_id = ours["pipeline_version_reference"]["pipeline_version_id"]
+    client.create_recurring_run(job_name="hourly", interval_second=3600, version_id=version_id, **where)
+    schedule("delete", "nightly")
+    client.create_recurring_run(
+        job_name="nightly", cron_expression="0 0 5 * * *", version_id=version_id, no_catchup=True, **where
+    )
+
+    listed = json.loads(schedule("list", "--json").stdout)
+    compared = json.loads(schedule("diff", "--json").stdout)
+    applied = schedule("apply")
+
+    assert [(row["name"], row["cron"]) for row in listed] == [("hourly", "every 3600 s"), ("nightly", "0 0 5 * * *")]
+    assert [row["field"] for row in compared] == ["cron", "parameters"]
+    assert applied.stdout == "nightly: replaced\n"
