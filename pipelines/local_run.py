@@ -1,5 +1,6 @@
 """Run the compiled pipeline on this machine, resume a run, and say how it ended."""
 
+import copy
 import os
 import shutil
 import signal
@@ -130,7 +131,7 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
     cache_root = workspace.cache if use_cache else None
     try:
         with _signals_raise(run):
-            running.execute(_with_code_digests(specs), cache_root=cache_root)
+            running.execute(_for_this_machine(specs), cache_root=cache_root)
         run.status = "succeeded"
     except RunInterruptedError:
         run.status = "interrupted"
@@ -150,17 +151,21 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
     return run
 
 
-def _with_code_digests(specs: list[dict[str, Any]]) -> str:
-    """Return the compiled pipeline with each step's image named after its code.
+def _for_this_machine(specs: list[dict[str, Any]]) -> str:
+    """Return the compiled pipeline as kfp.local runs it: without what only a cluster heeds, images named after code.
 
     The cache's key holds the image's name, and here the code and not an image is what runs. The name holds "python",
-    since kfp.local warns of images without it.
+    since kfp.local warns of images without it. kfp.local would heed retries too, and wait between them; here a person
+    sees the failure at once and resumes. Of resources it would warn at every step.
     """
-    executors = specs[0]["deploymentSpec"]["executors"]
-    for name, executor in executors.items():
+    pipeline = copy.deepcopy(specs[0])  # without the platform spec, which is the second document
+    for name, executor in pipeline["deploymentSpec"]["executors"].items():
         step = name.removeprefix("exec-").replace("-", "_")
         executor["container"]["image"] = f"local-python/reelflow:{step_code_digest(step)[:32]}"
-    return yaml.safe_dump_all(specs, sort_keys=False)
+        executor["container"].pop("resources", None)
+    for task in pipeline["root"]["dag"]["tasks"].values():
+        task.pop("retryPolicy", None)
+    return yaml.safe_dump(pipeline, sort_keys=False)
 
 
 @contextmanager
