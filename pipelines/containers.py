@@ -11,7 +11,7 @@ from components.contract.code_digest import all_code_digest
 from pipelines.workspace import Workspace, WorkspaceError
 
 CODE_LABEL = "reelflow.code"
-_STOP_AFTER_S = 10
+_END_WITHIN_S = 10
 
 # What a step needs of the caller's environment to reach the network and its clouds; nothing else is passed on.
 _PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "STORAGE_EMULATOR_HOST")
@@ -130,7 +130,7 @@ def run_container(
     """Run a command in a new container until it ends, and return its exit code, negative for a signal.
 
     The container has the caller's user number, so that what it writes is the caller's, and the machine's own network,
-    since sources may be served on this machine. It is stopped when an exception comes, and removed in any case, though
+    since sources may be served on this machine. It is ended when an exception comes, and removed in any case, though
     never by Docker itself: a container that is gone before it was asked for its exit code counts as a success in kfp
     (kubeflow/pipelines#13332).
 
@@ -172,12 +172,24 @@ def run_container(
             on_line(line)
         code = int(container.wait()["StatusCode"])
     except BaseException:
-        with contextlib.suppress(docker.errors.APIError):
-            container.stop(timeout=_STOP_AFTER_S)
+        _end(container)
         raise
     finally:
         container.remove(force=True)
     return 128 - code if code > 128 else code
+
+
+def _end(container: Any) -> None:
+    """Tell every process of a container to end, and wait a while.
+
+    Docker would tell the first alone, which is KFP's shell: it hears nothing, and the step would be killed unheard.
+    """
+    import docker
+    import requests
+
+    with contextlib.suppress(docker.errors.APIError, requests.RequestException):
+        container.exec_run(["sh", "-c", "kill -s TERM -- -1"])
+        container.wait(timeout=_END_WITHIN_S)
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -169,13 +169,19 @@ def test_image_that_is_not_there_is_refused_before_a_run_begins(
     assert not workspace.runs.exists()
 
 
-def test_daemon_that_does_not_answer_is_named_with_its_remedy(
-    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
+def test_daemon_that_does_not_answer_is_named_with_its_remedy(client: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipelines.cli", "run", "--docker", "--work-dir", str(tmp_path)]
 
-    with pytest.raises(WorkspaceError, match="No Docker daemon answers"):
-        find_image("reelflow:any")
+    told = subprocess.run(
+        [*command, "--set", "source=videos.zip"],
+        env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert told.returncode == 2
+    assert "No Docker daemon answers" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def wait_for_sleep(workspace: Workspace) -> None:
