@@ -1,5 +1,7 @@
 """The steps' image, built for real, and a pipeline of one step that does in its container what a test wants."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,12 +61,12 @@ def acting(store_dir: str, serving_dir: str, what: str = "read", source: str = "
 @pytest.fixture(scope="session")
 def client() -> Iterator[Any]:
     docker = pytest.importorskip("docker", reason="docker's Python package is missing: run `make setup`")
-    try:
-        client = docker.from_env()
-    except docker.errors.DockerException:
+    if shutil.which("docker") is None:
+        pytest.skip("docker's command is missing: install docker.io or docker-ce-cli")
+    if subprocess.run(["docker", "version"], capture_output=True).returncode != 0:
         pytest.skip("no Docker daemon answers: start one, or set DOCKER_HOST")
-    yield client
-    client.close()
+    with contextlib.closing(docker.from_env()) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
