@@ -119,7 +119,7 @@ def demo(fresh: bool, work_dir: str, as_json: bool) -> None:
 @json_option
 def show_runs(names: tuple[str, ...], work_dir: str, as_json: bool) -> None:
     """List the runs; show one; or compare the parameters and scores of two."""
-    from pipelines.console import number, table
+    from pipelines.console import counts, table
     from pipelines.run_views import compared, described
     from pipelines.runs import all_runs, find_run
 
@@ -132,10 +132,7 @@ def show_runs(names: tuple[str, ...], work_dir: str, as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps(rows))
             else:
-                shown = [
-                    {**row, "scores": " ".join(f"{key}={number(value)}" for key, value in row["scores"].items())}
-                    for row in rows
-                ]
+                shown = [{**row, "scores": counts(row["scores"], at_most=3)} for row in rows]
                 click.echo(table(shown) or f"No runs in {workspace.runs}. `reelflow demo` makes one.")
         elif len(names) == 1:
             found = find_run(workspace, names[0])

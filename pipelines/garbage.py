@@ -37,13 +37,15 @@ def find_garbage(workspace: Workspace, *, keep: int) -> list[Garbage]:
     gone_folders = [run.folder for run in gone]
     garbage = [Garbage(run.folder, _size(run.folder), f"run older than the newest {keep}") for run in gone]
     manifests = [run.folder.rglob(URIS_NAME) for run in runs if run not in gone]
-    needed_videos = {uri for found in manifests for path in found for uri in json.loads(path.read_text()).values()}
+    needed_videos = {
+        Path(uri).resolve() for found in manifests for path in found for uri in json.loads(path.read_text()).values()
+    }
     for store in sorted(workspace.root.glob("store")) + sorted(workspace.root.glob("*/store")):
         for entry in sorted((store / "cache").glob("*.json")):
             if _points_into(entry, gone_folders):
                 garbage.append(Garbage(entry, entry.stat().st_size, "cache entry of a removed run"))
         for video in sorted(path for path in (store / "videos").glob("??/*") if path.is_file()):
-            if str(video) not in needed_videos:
+            if video.resolve() not in needed_videos:
                 garbage.append(Garbage(video, video.stat().st_size, "video that no run needs"))
     return garbage
 

@@ -79,7 +79,6 @@ class LocalRun:
             enable_caching=cache_root is not None,
             cache_root=str(cache_root) if cache_root else None,
         )
-        self.run.steps = []
         run_single = task_executor.execute_single_task
         with (
             (self.run.folder / "logs" / "kfp.log").open("a") as log,
@@ -101,7 +100,8 @@ class LocalRun:
         """Stands around `execute_single_task`, to know when a step starts, ends, or need not run."""
         step = str(task["task_name"]).replace("-", "_")
         state = self._state = StepState(step=step, arguments_digest=_arguments_digest(task))
-        self.run.steps.append(state)
+        # what an earlier try finished stays on record until this one comes to it
+        self.run.steps = [*(other for other in self.run.steps if other.step != step), state]
         self.run.save()
         earlier = self._earlier.get(step)
         if earlier is not None and earlier.arguments_digest == state.arguments_digest:

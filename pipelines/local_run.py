@@ -53,12 +53,13 @@ class RunInterruptedError(Exception):
     """The run was told to end.
 
     Args:
+        run: The run.
         signal_number: The signal.
     """
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, run: Run, signal_number: int) -> None:
         super().__init__(f"signal {signal_number}")
-        self.signal_number = signal_number
+        self.run, self.signal_number = run, signal_number
 
 
 def local_parameters(workspace: Workspace, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _execute(
     running = LocalRun(run, on_start=console.started, on_progress=console.progress, on_end=ended, containers=containers)
     cache_root = workspace.cache if use_cache else None
     try:
-        with _signals_raise():
+        with _signals_raise(run):
             running.execute(_with_digests(specs, image), cache_root=cache_root)
         run.status = "succeeded"
     except RunInterruptedError:
@@ -163,7 +164,7 @@ def _execute(
         failed = [state for state in run.steps if state.status == "failed"]
         if not failed:
             raise
-        raise StepFailedError(run, failed[0]) from error
+        raise StepFailedError(run, failed[-1]) from error
     except BaseException:
         run.status = "failed"
         raise
@@ -187,9 +188,9 @@ def _with_digests(specs: list[dict[str, Any]], image: Image | None) -> str:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
+def _signals_raise(run: Run) -> Iterator[None]:
     def raise_interrupted(number: int, frame: FrameType | None) -> None:
-        raise RunInterruptedError(number)
+        raise RunInterruptedError(run, number)
 
     before = {number: signal.signal(number, raise_interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

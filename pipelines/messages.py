@@ -12,7 +12,8 @@ import click
 from components.contract.errors import StepError
 from pipelines.console import counts, number, table
 from pipelines.parameters import ParameterError
-from pipelines.workspace import WorkspaceError
+from pipelines.runs import Run
+from pipelines.workspace import DEFAULT, WorkspaceError
 
 FAILED = 1
 
@@ -58,10 +59,18 @@ def told() -> Iterator[None]:
         click.echo(
             f"\n{error.state.step} failed: {error.reason}\nRemedy: {error.remedy}\n"
             f"Log:    {error.run.log(error.state.step)}\n"
-            f"Then:   reelflow run --resume {error.run.name}",
+            f"Then:   reelflow run --resume {error.run.name}{_where(error.run)}",
             err=True,
         )
         sys.exit(FAILED)
     except RunInterruptedError as error:
-        click.echo("\nInterrupted. `reelflow run --resume latest` goes on from here.", err=True)
+        click.echo(
+            f"\nInterrupted. It goes on with: reelflow run --resume {error.run.name}{_where(error.run)}", err=True
+        )
         sys.exit(128 + error.signal_number)
+
+
+def _where(run: Run) -> str:
+    """The option that a later command needs to find the run, if any."""
+    root = run.folder.parent.parent
+    return "" if root == Path(DEFAULT).absolute() else f" --work-dir {root}"

@@ -91,7 +91,9 @@ def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict
     for name in sorted(set(given) & set(parameters)):
         value = _whole(parameters[name].kind, given[name])
         type_name, fits = _KINDS[parameters[name].kind]
-        if fits(value):
+        if fits(value) and "{{" in json.dumps(value):
+            faults.append(f"{name} contains {{{{, which KFP would take for a placeholder: {value!r}.")
+        elif fits(value):
             checked[name] = value
         else:
             faults.append(f"{name} must be a {type_name}, not {value!r}.")

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-PANEL_WIDTH, PANEL_HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 50, 324, 16, 222
-_LABEL_GAP = 17.0
+PANEL_WIDTH, PANEL_HEIGHT = 420, 246
+LEFT, RIGHT, TOP, BOTTOM = 46, 404, 10, 200
+_MOST_CLASSES_WITH_COUNTS = 30  # more, and the cells are too small for a number
 _LONGEST_LABEL = 20
 _PIXELS_PER_CHARACTER = 7.6
 
@@ -25,17 +24,15 @@ class Line:
     """One curve of a panel.
 
     Attributes:
-        name: What it shows, written at its end.
+        name: What it shows.
         points: SVG points, `x,y x,y`.
         end: Its last point, (x, y).
-        label_y: Height of its name, apart from the others' names.
         last: Its last value, as text.
     """
 
     name: str
     points: str
     end: tuple[float, float]
-    label_y: float
     last: str
 
 
@@ -72,6 +69,7 @@ class HeatMap:
         top: Room for the columns' names, in pixels.
         width: Of the drawing, in pixels.
         height: Of the drawing, in pixels.
+        has_counts: Whether a cell has room for its count.
         cells: Cells that are not zero.
     """
 
@@ -83,6 +81,7 @@ class HeatMap:
     top: float
     width: float
     height: float
+    has_counts: bool
     cells: tuple[Cell, ...]
 
 
@@ -110,7 +109,6 @@ def panel(title: str, curves: Mapping[str, Sequence[float]], *, as_share: bool) 
         for name, values in curves.items()
     }
     placed = {name: points for name, points in placed.items() if points}
-    label_heights = _apart([points[-1][1] for points in placed.values()])
     return Panel(
         title=title,
         x_ticks=tuple(Tick(x_of(epoch), str(epoch)) for epoch in epoch_marks(n_epochs)),
@@ -120,10 +118,9 @@ def panel(title: str, curves: Mapping[str, Sequence[float]], *, as_share: bool) 
                 name=name,
                 points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
                 end=points[-1],
-                label_y=label_y,
                 last=_last(curves[name], as_share=as_share),
             )
-            for (name, points), label_y in zip(placed.items(), label_heights, strict=True)
+            for name, points in placed.items()
         ),
     )
 
@@ -150,10 +147,10 @@ def epoch_marks(n_epochs: int) -> list[int]:
 def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatMap:
     """Lay out a confusion matrix; a cell's shade is its share of the videos of its row."""
     n = len(labels)
-    cell, font = (40.0, 13.0) if n <= 12 else (26.0, 11.0) if n <= 30 else (11.0, 8.0)
+    cell, font = (32.0, 12.0) if n <= 12 else (26.0, 11.0) if n <= _MOST_CLASSES_WITH_COUNTS else (13.0, 9.0)
     short = tuple(label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…" for label in labels)
     label_room = max(map(len, short)) * _PIXELS_PER_CHARACTER * font / 13
-    left, top = label_room + 30, label_room * 0.8 + 30
+    left, top = label_room + 26, label_room * 0.75 + 30
     totals = [sum(row) for row in confusion]
     return HeatMap(
         labels=tuple(labels),
@@ -162,8 +159,9 @@ def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatM
         font=font,
         left=round(left, 1),
         top=round(top, 1),
-        width=round(left + n * cell + label_room * 0.85, 1),
+        width=round(left + n * cell + label_room * 0.6, 1),
         height=round(top + n * cell + 4, 1),
+        has_counts=n <= _MOST_CLASSES_WITH_COUNTS,
         cells=tuple(
             Cell(row, column, count, round(count / totals[row], 3))
             for row, counts in enumerate(confusion)
@@ -176,13 +174,3 @@ def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatM
 def _last(values: Sequence[float], *, as_share: bool) -> str:
     last = next(value for value in reversed(values) if math.isfinite(value))
     return f"{last:.1%}" if as_share else f"{last:.3g}"
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Move heights apart until none is nearer than a line of text to the next, keeping them inside the panel."""
-    order = sorted(range(len(heights)), key=lambda index: heights[index])
-    moved = list(heights)
-    for before, after in pairwise(order):
-        moved[after] = max(moved[after], moved[before] + _LABEL_GAP)
-    too_low = max(moved, default=0.0) - (BOTTOM - 4)
-    return [round(height - max(too_low, 0.0), 1) for height in moved] if moved else []

@@ -12,11 +12,12 @@ from components.contract.files import emptied
 from components.contract.model import SAVED_MODEL_NAME, TrainedModel, read_model
 from components.contract.verdict import Verdict, finish_evaluation
 from components.contract.videos import SPLITS, Split
-from components.evaluate_model.examples import Example, right_ones, worst_confusions
+from components.evaluate_model.examples import right_ones, worst_confusions
 from components.evaluate_model.gate import Comparison, Incomparable, judge, why_incomparable
 from components.evaluate_model.history import read_history
 from components.evaluate_model.report import Contents, write_page
 from components.evaluate_model.scores import (
+    NotFiniteError,
     ScoredVideos,
     SplitScores,
     averaged_over_clips,
@@ -85,13 +86,14 @@ class _Task:
 
     folder: Path
     clips: Clips
-    group_of: dict[str, str]
+    rows: Sequence[dict[str, Any]]
     settings: Settings
 
     def scored(self, classifier: Classifier, split: Split) -> ScoredVideos:
         """Score the videos of a split."""
         answers = scored_clips(classifier, self.folder, self.clips, split, batch_size=self.settings.batch_size)
-        return averaged_over_clips(answers.probabilities, answers.label_index, answers.videos, group_of=self.group_of)
+        group_of = {row["video"]: row["group"] for row in self.rows}
+        return averaged_over_clips(answers.probabilities, answers.label_index, answers.videos, group_of=group_of)
 
     def scores(self, scored: ScoredVideos) -> SplitScores:
         """Turn answers into scores."""
@@ -127,12 +129,12 @@ def evaluate(
     history = read_history(model_dir)
     _check_fits(model, clips)
     rows = read_clip_table(clips_dir).select(["video", "label_index", "group", "split"]).to_pylist()
-    task = _Task(clips_dir, clips, {row["video"]: row["group"] for row in rows}, settings)
+    task = _Task(clips_dir, clips, rows, settings)
 
     classifier = load_classifier(model_dir / SAVED_MODEL_NAME)
     scored = task.scored(classifier, "test")
     test, train = task.scores(scored), task.scores(task.scored(classifier, "train"))
-    served = _served(task, baseline, scored)
+    served = _served(task, baseline, scored, model_digest=model.digest)
     rules = judge(test, served=served, min_accuracy=settings.min_accuracy, min_improvement=settings.min_improvement)
     verdict = Verdict(
         may_push=all(rule.passed for rule in rules),
@@ -158,7 +160,7 @@ def evaluate(
             n_videos=_n_videos(rows, len(clips.labels)),
             n_clips=[clips.n_clips(split) for split in SPLITS],
             examples=examples,
-            strips=_strips(task, examples),
+            strips=strips_of(clips_dir, clips, "test", videos=[example.video for example in examples]),
             model=model,
         ),
     )
@@ -182,13 +184,18 @@ def _check_fits(model: TrainedModel, clips: Clips) -> None:
             )
 
 
-def _served(task: _Task, baseline: Baseline, challenger: ScoredVideos) -> Comparison | Incomparable | None:
+def _served(
+    task: _Task, baseline: Baseline, challenger: ScoredVideos, *, model_digest: str
+) -> Comparison | Incomparable | None:
     accepted = baseline.accepted
     if accepted is None:
         return None
-    if reason := why_incomparable(accepted, task.clips):
+    if reason := why_incomparable(accepted, task.clips, model_digest=model_digest):
         return Incomparable(accepted.version, reason)
-    served = task.scored(load_classifier(baseline.folder / SAVED_MODEL_NAME), "test")
+    try:
+        served = task.scored(load_classifier(baseline.folder / SAVED_MODEL_NAME), "test")
+    except NotFiniteError:
+        return Incomparable(accepted.version, "it answers some of these clips with NaN or infinity")
     differences = challenger.is_right.astype(int) - served.is_right.astype(int)
     return Comparison(
         version=accepted.version,
@@ -196,16 +203,6 @@ def _served(task: _Task, baseline: Baseline, challenger: ScoredVideos) -> Compar
         difference=float(differences.mean()),
         interval=interval_of_mean(differences, challenger.groups, **task.draws),
         same_preparation=accepted.preparation == task.clips.preparation,
-    )
-
-
-def _strips(task: _Task, examples: Sequence[Example]) -> Any:
-    return strips_of(
-        task.folder,
-        task.clips,
-        "test",
-        videos=[example.video for example in examples],
-        batch_size=task.settings.batch_size,
     )
 
 
@@ -236,9 +233,9 @@ def _metrics(test: SplitScores, train: SplitScores) -> dict[str, float]:
         "accuracy_low": test.interval.low,
         "accuracy_high": test.interval.high,
         "macro_f1": test.macro_f1,
-        "top_5_accuracy": test.top_5_accuracy,
         "n_test_videos": test.n_videos,
         "n_test_groups": test.n_groups,
         "train_accuracy": train.accuracy,
+        "top_5_accuracy": test.top_5_accuracy,
     }
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -29,17 +29,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Incomparable:
-    """A served model that cannot answer these clips, and why."""
+    """A served model with which a comparison would mean nothing, and why."""
 
     version: int
     reason: str
 
 
-def why_incomparable(served: Accepted, clips: Clips) -> str | None:
-    """Say why the served model cannot be scored on these clips, or None where it can.
+def why_incomparable(served: Accepted, clips: Clips, *, model_digest: str) -> str | None:
+    """Say why comparing with the served model would mean nothing, or None where it means something.
 
-    Other labels or another clip shape make another task: a comparison would mean nothing, so it is left out.
+    Other labels or another clip shape make another task. The same model again is no challenger; its push does nothing.
     """
+    if served.model_digest == model_digest:
+        return "it is this very model"
     if served.labels != clips.labels:
         return f"it knows {len(served.labels)} classes, these clips have {len(clips.labels)}, and they are not the same"
     if served.geometry != clips.geometry:
@@ -67,14 +69,14 @@ def judge(
 
 def _accuracy_rule(test: SplitScores, min_accuracy: float) -> Rule:
     passed = test.accuracy >= min_accuracy
-    says = "which reaches" if passed else "which is below"
+    says = f"that is {'at least' if passed else 'below'} the {min_accuracy:.1%} asked for"
     return Rule(
         name="min_accuracy",
         passed=passed,
         found=test.accuracy,
         wanted=min_accuracy,
-        sentence=f"It names {test.accuracy:.1%} of {test.n_videos} test videos rightly, "
-        f"{says} the {min_accuracy:.1%} asked for.",
+        sentence=f"It names {test.accuracy:.1%} of {test.n_videos:,} test videos rightly; "
+        f"{says if min_accuracy else 'no least share is asked for'}.",
     )
 
 
@@ -88,13 +90,8 @@ def _improvement_rule(served: Comparison | Incomparable | None, min_improvement:
     if served is None:
         return Rule(name, True, None, None, "No model is served yet, so there is none to beat.")
     if isinstance(served, Incomparable):
-        return Rule(
-            name,
-            True,
-            None,
-            None,
-            f"The served version {served.version} cannot be compared: {served.reason}. The rule does not apply.",
-        )
+        found = f"The served version {served.version} cannot be compared: {served.reason}."
+        return Rule(name, True, None, None, f"{found} The rule does not apply.")
     passed = served.difference > min_improvement
     return Rule(
         name,

@@ -6,11 +6,11 @@ from pathlib import Path
 from components.contract.errors import StepError
 from components.contract.model import HISTORY_NAME
 
-_NAMES = ("loss", "accuracy", "val_loss", "val_accuracy")
+_NAMES = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 
 def read_history(model_dir: Path) -> dict[str, list[float]]:
-    """Return the values by epoch, by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+    """Return the values by epoch, by name: `loss`, `accuracy`, `val_loss`, `val_accuracy`, `seconds`.
 
     Raises:
         StepError: If the file is missing or is not rows of numbers.

@@ -86,10 +86,8 @@ def page_of(contents: Contents) -> str:
 def _panels(history: Mapping[str, Sequence[float]]) -> list[charts.Panel]:
     panels = []
     for title, key, as_share in (("Loss", "loss", False), ("Accuracy", "accuracy", True)):
-        named = {"train": history.get(key), "validation": history.get(f"val_{key}")}
-        curves = {name: values for name, values in named.items() if values}
-        if curves:
-            panels.append(charts.panel(title, curves, as_share=as_share))
+        curves = {"train": history[key], "validation": history[f"val_{key}"]}
+        panels.append(charts.panel(title, curves, as_share=as_share))
     return panels
 
 
@@ -104,10 +102,11 @@ def _facts(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Frame, height x width", f"{height} x {width} pixels"),
     ]
     digests = [("Model", model.digest), ("Clips", verdict.clips_digest)]
+    recipe = {name: value for name, value in model.training.items() if name != "clips_digest"}
     return [
         ("Model", about),
         ("Frames are prepared so", _told(model.preparation)),
-        ("Training", _told(model.training)),
+        ("Training", [*_told(recipe), ("time for all epochs", _duration(sum(contents.history["seconds"])))]),
         ("Digests", digests),
     ]
 
@@ -117,11 +116,23 @@ def _told(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return f"{value:.6g}"
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case str():
+            return value
     return json.dumps(value, sort_keys=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _percent(share: float | None) -> str:

@@ -11,6 +11,10 @@ from components.contract.errors import StepError
 FEWEST_CLASSES_FOR_TOP_5 = 6
 
 
+class NotFiniteError(StepError):
+    """A model answers clips with NaN or infinity."""
+
+
 @dataclass(frozen=True)
 class ScoredVideos:
     """What a model says of each video of a split, beside what is true; sorted by video.
@@ -122,7 +126,8 @@ def averaged_over_clips(
         group_of: Each video's group.
 
     Raises:
-        StepError: If a probability is not a number, or if there is no clip.
+        NotFiniteError: If a probability is NaN or infinity.
+        StepError: If there is no clip.
     """
     if not len(videos):
         raise StepError(
@@ -130,7 +135,7 @@ def averaged_over_clips(
         )
     not_finite = ~np.isfinite(probabilities).all(axis=1)
     if not_finite.any():
-        raise StepError(
+        raise NotFiniteError(
             f"The model answers {int(not_finite.sum())} of {len(videos)} clips with NaN or infinity, "
             f"first {videos[int(not_finite.argmax())]}.",
             remedy="Its training diverged: train again with a smaller learning rate.",

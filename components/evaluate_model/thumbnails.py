@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.contract.clip_dataset import read_clip_batches
-from components.contract.clips import Clips
+from components.contract.clip_dataset import decoded_clip, record_dataset
+from components.contract.clips import Clips, read_clip_table
 from components.contract.videos import Split
 
 # 14 strips of 16 frames of 96x120 are about 0.6 MB, far below the 4 MB that the KFP UI shows.
@@ -36,20 +36,15 @@ class Strip:
     width: int
 
 
-def strips_of(
-    clips_dir: Path, clips: Clips, split: Split, *, videos: Collection[str], batch_size: int
-) -> dict[str, Strip]:
+def strips_of(clips_dir: Path, clips: Clips, split: Split, *, videos: Collection[str]) -> dict[str, Strip]:
     """Return a strip of the first clip of each of these videos."""
-    wanted = set(videos)
+    table = read_clip_table(clips_dir).select(["video", "split"]).to_pylist()
+    names = [row["video"] for row in table if row["split"] == split]
     strips: dict[str, Strip] = {}
-    if not wanted:
-        return strips
-    for frames, _, names in read_clip_batches(clips_dir, clips, split, batch_size=batch_size):
-        for place, name in enumerate(names):
-            if name in wanted and name not in strips:
-                strips[name] = strip(frames[place])
-        if len(strips) == len(wanted):
-            break
+    # Table and records are in the same order, so only the clips that are wanted are decoded.
+    for name, record in zip(names, record_dataset(clips_dir, clips, split), strict=True):
+        if name in videos and name not in strips:
+            strips[name] = strip(decoded_clip(record, clips.geometry)[0].numpy())
     return strips
 
 

@@ -61,19 +61,25 @@ def run(
         extraction: How clips are made.
         workers: Videos decoded at the same time.
         work_folder: Takes the job's own output files.
+
+    Raises:
+        StepError: If a shard cannot be written.
     """
     n_videos = sum(len(plan.videos) for plan in plans)
     rows_path, rejects_path = work_folder / "rows.jsonl", work_folder / "rejects.jsonl"
     writing = WriteShard(folder=folder, extraction=extraction, workers=workers, n_videos=n_videos)
-    # The runner by name: a plain DirectRunner first looks for a Go binary on the internet.
-    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags=[])) as pipeline:
-        written = (
-            pipeline
-            | "List shards" >> beam.Create(list(plans))
-            | "Write shards" >> beam.ParDo(writing).with_outputs(_REJECTS, main="rows")
-        )
-        _write_lines(written["rows"], rows_path, "rows")
-        _write_lines(written[_REJECTS], rejects_path, "rejects")
+    try:
+        # The runner by name: a plain DirectRunner first looks for a Go binary on the internet.
+        with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags=[])) as pipeline:
+            written = (
+                pipeline
+                | "List shards" >> beam.Create(list(plans))
+                | "Write shards" >> beam.ParDo(writing).with_outputs(_REJECTS, main="rows")
+            )
+            _write_lines(written["rows"], rows_path, "rows")
+            _write_lines(written[_REJECTS], rejects_path, "rejects")
+    except RuntimeError as error:
+        raise _unwrapped(error) from None
     rows = [ClipRow(**json.loads(line)) for line in rows_path.read_text().splitlines()]
     rejects = [Reject(**json.loads(line)) for line in rejects_path.read_text().splitlines()]
     return rows, rejects
@@ -82,3 +88,10 @@ def run(
 def _write_lines(outcomes: beam.PCollection, path: Path, name: str) -> None:
     lines = outcomes | f"Encode {name}" >> beam.Map(lambda outcome: json.dumps(asdict(outcome)))
     lines | f"Write {name}" >> beam.io.WriteToText(str(path), shard_name_template="", num_shards=1)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what ended a DoFn: Beam raises a RuntimeError in its place, even for the order to end."""
+    while isinstance(error, RuntimeError) and error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -12,6 +12,7 @@ from components.contract.errors import StepError
 from components.contract.files import emptied
 from components.contract.videos import SPLITS, Video, read_manifest
 from components.extract_frames.clip import Extraction
+from components.extract_frames.disk import disk_faults_named
 from components.extract_frames.shards import ShardPlan, planned_shards
 from components.video.preparation import as_stored, checked_geometry, checked_preparation
 
@@ -63,7 +64,7 @@ def extract(
         workers: Videos decoded at the same time; 0 means one per CPU.
 
     Raises:
-        StepError: If a parameter or the manifest is wrong, or too few videos gave a clip.
+        StepError: If a parameter or the manifest is wrong, too few videos gave a clip, or the disk refuses.
     """
     _check_numbers(jpeg_quality=jpeg_quality, max_rejected_fraction=max_rejected_fraction, workers=workers)
     geometry = checked_geometry(n_frames=n_frames, frame_height=frame_height, frame_width=frame_width)
@@ -72,25 +73,26 @@ def extract(
     _check_local(manifest.videos)
     extraction = Extraction(geometry, preparation, jpeg_quality, manifest.labels)
     plans = planned_shards(manifest.videos, geometry=geometry)
-    emptied(clips_folder)
-    emptied(rejects_folder)
-    rows, rejects = _run(plans, folder=clips_folder, extraction=extraction, workers=workers or available_cpus())
-    _check_all_accounted(manifest.videos, rows=rows, rejects=rejects)
-    finish_rejects(rejects_folder, rejects=rejects)
-    _check_enough(rejects, n_videos=len(manifest.videos), max_rejected_fraction=max_rejected_fraction)
-    clips_per_shard = Counter(row.shard for row in rows)
-    finished = finish_clips(
-        clips_folder,
-        geometry=geometry,
-        preparation=as_stored(preparation) | {"jpeg_quality": jpeg_quality},
-        labels=manifest.labels,
-        shards=[
-            Shard(name=plan.name, split=plan.split, n_clips=clips_per_shard[plan.name])
-            for plan in plans
-            if plan.name in clips_per_shard
-        ],
-        rows=rows,
-    )
+    with disk_faults_named(clips_folder):
+        emptied(clips_folder)
+        emptied(rejects_folder)
+        rows, rejects = _run(plans, folder=clips_folder, extraction=extraction, workers=workers or available_cpus())
+        _check_all_accounted(manifest.videos, rows=rows, rejects=rejects)
+        finish_rejects(rejects_folder, rejects=rejects)
+        _check_enough(rejects, n_videos=len(manifest.videos), max_rejected_fraction=max_rejected_fraction)
+        clips_per_shard = Counter(row.shard for row in rows)
+        finished = finish_clips(
+            clips_folder,
+            geometry=geometry,
+            preparation=as_stored(preparation) | {"jpeg_quality": jpeg_quality},
+            labels=manifest.labels,
+            shards=[
+                Shard(name=plan.name, split=plan.split, n_clips=clips_per_shard[plan.name])
+                for plan in plans
+                if plan.name in clips_per_shard
+            ],
+            rows=rows,
+        )
     return Extracted(digest=finished.digest, counts=_counts(rows, rejects))
 
 
@@ -104,7 +106,8 @@ def _run(
 ) -> tuple[list[ClipRow], list[Reject]]:
     from components.extract_frames.beam_pipeline import run
 
-    with tempfile.TemporaryDirectory() as work_folder:
+    temporary = Path(tempfile.gettempdir())
+    with disk_faults_named(temporary), tempfile.TemporaryDirectory(dir=temporary) as work_folder:
         return run(plans, folder=folder, extraction=extraction, workers=workers, work_folder=Path(work_folder))
 
 

@@ -1,8 +1,9 @@
 """Writing one shard: its videos decoded side by side, its records in order, the file whole or not at all."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from components.contract.clip_record import framed
 from components.contract.clips import ClipRow, Reject
 from components.contract.files import replacing
 from components.extract_frames.clip import Clip, Extraction, extract_clip
+from components.extract_frames.disk import disk_faults_named
 from components.extract_frames.shards import ShardPlan
 
 _WAITING_PER_WORKER = 2
@@ -21,11 +23,19 @@ def write_shard(plan: ShardPlan, *, folder: Path, extraction: Extraction, worker
 
     Decoding releases the interpreter lock, so threads use all cores. No more clips are in memory than workers can
     soon take.
+
+    Raises:
+        StepError: If the shard cannot be written.
     """
     n_clips = 0
     path = folder / plan.name
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for outcome in _extracted(plan, extraction=extraction, workers=workers):
+    with (
+        disk_faults_named(folder),
+        closing(_extracted(plan, extraction=extraction, workers=workers)) as outcomes,
+        replacing(path) as temporary,
+        temporary.open("wb") as file,
+    ):
+        for outcome in outcomes:
             if isinstance(outcome, Reject):
                 yield outcome
                 continue
@@ -36,7 +46,7 @@ def write_shard(plan: ShardPlan, *, folder: Path, extraction: Extraction, worker
         path.unlink()
 
 
-def _extracted(plan: ShardPlan, *, extraction: Extraction, workers: int) -> Iterator[Clip | Reject]:
+def _extracted(plan: ShardPlan, *, extraction: Extraction, workers: int) -> Generator[Clip | Reject, None, None]:
     """Yield the outcome of each video, in order, whoever finishes first."""
     extract = partial(extract_clip, extraction=extraction, shard=plan.name)
     waiting: deque[Future[Clip | Reject]] = deque()

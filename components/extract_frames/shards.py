@@ -28,10 +28,12 @@ class ShardPlan:
     videos: tuple[Video, ...]
 
 
-def planned_shards(videos: Sequence[Video], *, geometry: ClipGeometry) -> list[ShardPlan]:
-    """Cut each split into shards of about 64 MB, its videos shuffled by a stable hash."""
+def planned_shards(
+    videos: Sequence[Video], *, geometry: ClipGeometry, target_bytes: int = _TARGET_BYTES
+) -> list[ShardPlan]:
+    """Cut each split into shards of about `target_bytes`, its videos shuffled by a stable hash."""
     clip_bytes = geometry.n_frames * geometry.frame_height * geometry.frame_width * _JPEG_BYTES_PER_PIXEL
-    per_shard = max(1, int(_TARGET_BYTES / clip_bytes))
+    per_shard = max(1, int(target_bytes / clip_bytes))
     return [plan for split in SPLITS for plan in _shards_of(split, videos, per_shard=per_shard)]
 
 

@@ -19,7 +19,7 @@ def ingest_videos(
     videos_per_class: int = 0,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
-    fetch_workers: int = 8,
+    fetch_workers: int = 16,
 ) -> str:
     """List a source, choose videos, split them by group, fetch them once; return the digest of the manifest.
 

@@ -2,7 +2,7 @@
 
 OpenCV hides faults: a cut file ends early without a word, frame counts in headers are estimates, and a name such as
 `clip_%02d.avi` opens a series of images. So files are recognized by content and opened by descriptor, frames
-are counted by decoding, and the count is held against what the container declares.
+are counted by decoding, and bytes and frames are held against what the container declares.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from components.video.containers import HEAD_BYTES, Container, container_of
 from components.video.errors import UnreadableError
 from components.video.resize import Frame
+from components.video.structure import missing_bytes, mp4_shown_s
 
 # Encoders write a few frames fewer than they declare (delayed or dropped ones): this much is not a cut.
 _MISSING_FRACTION = 0.05
@@ -122,10 +123,13 @@ def read_footage(
         with path.open("rb") as file:
             n_bytes = path.stat().st_size
             container, digest = _recognized(file, n_bytes=n_bytes, limits=limits, expected_digest=expected_digest)
-            header = _header(_opened(file), n_bytes=n_bytes, limits=limits)
+            _check_not_cut(file, container=container, n_bytes=n_bytes)
+            capture = _opened(file)
+            header = _header(capture, n_bytes=n_bytes, limits=limits)
             guessed = choose(header.n_frames) if header.n_frames else ()
-            decoded = _decode(_opened(file), wanted=guessed, resize=resize, limits=limits)
-            _check_whole(decoded, header=header, container=container)
+            decoded = _decode(capture, wanted=guessed, resize=resize, limits=limits)
+            shown_s = mp4_shown_s(file, n_bytes=n_bytes) if container == "mp4" else 0.0
+            _check_decoded(decoded, header=header, container=container, shown_s=shown_s)
             wanted = choose(decoded.n_frames)
             if not decoded.frames.keys() >= set(wanted):
                 decoded = _decode(_opened(file), wanted=wanted, resize=resize, limits=limits)
@@ -220,16 +224,32 @@ def _decode(capture: Any, *, wanted: Collection[int], resize: Callable[[Frame], 
     return decoded
 
 
-def _check_whole(decoded: _Decoded, *, header: _Header, container: Container) -> None:
-    """Tell a whole video from one that OpenCV stopped reading at a cut or at damaged bytes."""
+def _check_not_cut(file: BufferedReader, *, container: Container, n_bytes: int) -> None:
+    missing = missing_bytes(file, container=container, n_bytes=n_bytes)
+    if missing:
+        raise UnreadableError("truncated", f"The file is cut: its container says {missing:,} bytes more than it has.")
+
+
+def _check_decoded(decoded: _Decoded, *, header: _Header, container: Container, shown_s: float) -> None:
+    """Tell a video that was decoded to its end from one that OpenCV stopped reading at damaged bytes.
+
+    Args:
+        decoded: What decoding gave.
+        header: What the container declares.
+        container: The container.
+        shown_s: How long the video is shown, or 0 where only the declared frames tell.
+    """
     if decoded.n_frames == 0:
         raise UnreadableError("unreadable", f"No frame could be decoded (codec {header.codec!r}).")
     missing = header.n_frames - decoded.n_frames
     if missing <= max(_MISSING_FRAMES, _MISSING_FRACTION * header.n_frames):
         return
-    # AVI and MP4 count their frames. Elsewhere the count is duration times frame rate, wrong where the rate varies;
-    # there the time that was reached decides.
-    if container not in ("avi", "mp4") and decoded.last_s * header.fps >= (1 - _MISSING_FRACTION) * header.n_frames - 1:
+    # Only AVI counts the frames that are shown. MP4 counts those that its edit list hides, too; elsewhere the count is
+    # length times frame rate, wrong where the rate varies: the time that was reached decides. Matroska's length may be
+    # that of the sound, so its bytes, counted before, must do.
+    expected_frames = shown_s * header.fps or header.n_frames
+    reached_end = decoded.last_s * header.fps >= (1 - _MISSING_FRACTION) * expected_frames - 1
+    if container == "matroska" or (container != "avi" and reached_end):
         return
     raise UnreadableError(
         "truncated", f"Only {decoded.n_frames} of {header.n_frames} declared frames can be decoded: cut or damaged."

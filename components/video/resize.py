@@ -47,13 +47,17 @@ def padded(frame: Frame, *, height: int, width: int) -> Frame:
     return canvas
 
 
-def _scaled(frame: Frame, *, height: int, width: int) -> Frame:
+def _scaled(frame: Any, *, height: int, width: int) -> Frame:
+    """Halve as often as it fits, then let LINEAR do the rest.
+
+    Every pixel counts, as with AREA, which takes five to eight times as long for anything but halving.
+    """
     import cv2
 
-    frame_height, frame_width = frame.shape[:2]
-    if (frame_height, frame_width) == (height, width):
-        return frame
-    # AREA averages what it leaves out; for enlarging it would only repeat pixels.
-    shrinks = height <= frame_height and width <= frame_width
-    result: Any = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return result  # type: ignore[no-any-return] # cv2 is untyped here
+    while frame.shape[0] >= 2 * height and frame.shape[1] >= 2 * width:
+        half_height, half_width = frame.shape[0] // 2, frame.shape[1] // 2
+        even = frame[: 2 * half_height, : 2 * half_width]
+        frame = cv2.resize(even, (half_width, half_height), interpolation=cv2.INTER_AREA)
+    if frame.shape[:2] != (height, width):
+        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    return frame  # type: ignore[no-any-return] # cv2 is untyped here

@@ -15,7 +15,7 @@ from pipelines.runs import Run
 from pipelines.single_step import step_names
 from pipelines.workspace import Workspace
 
-HEAVY = ("tensorflow", "apache_beam", "cv2", "kubernetes", "tensorflow_data_validation", "pandas", "matplotlib")
+HEAVY = ("tensorflow", "apache_beam", "cv2", "kubernetes", "tensorflow_data_validation", "pandas", "numpy", "pyarrow")
 
 
 def call(*arguments: str) -> Result:

@@ -75,6 +75,12 @@ def test_value_of_another_type_is_refused(name: str, value: Any) -> None:
         check(DECLARED, {"source": "x", name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("source", "{{$.inputs}}"), ("classes", ["a", "{{$}}"])])
+def test_value_that_kfp_would_expand_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match="placeholder"):
+        check(DECLARED, {"source": "x", name: value})
+
+
 def test_whole_number_written_as_a_float_is_taken() -> None:
     checked = check(DECLARED, {"source": "x", "epochs": 3.0})
 

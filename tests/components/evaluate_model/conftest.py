@@ -94,7 +94,7 @@ class Lab:
         finish_model(folder, trained, weights_sha256=f"{name}")
         return folder, read_model(folder).digest
 
-    def baseline(self, name="baseline", *, version=None, answers=None, labels=LABELS, geometry=GEOMETRY):
+    def baseline(self, name="baseline", *, version=None, answers=None, labels=LABELS, geometry=GEOMETRY, factor=1.0):
         """A finished baseline; nothing in it where `version` is None."""
         folder = self.root / name
         folder.mkdir()
@@ -105,7 +105,7 @@ class Lab:
             answers=answers or range(len(labels)),
             n_outputs=len(labels),
             geometry=geometry,
-            factor=1.0,
+            factor=factor,
         )
         accepted = Accepted(
             version=version,

@@ -11,6 +11,7 @@ from kfp import dsl
 from components.contract.errors import StepError
 from components.contract.verdict import read_verdict
 from components.evaluate_model.component import evaluate_model
+from components.evaluate_model.evaluation import Settings, evaluate
 from components.evaluate_model.scoring import score_split
 
 WRONG_ONCE = [0, 1, 2, 3, 4, 0]
@@ -55,8 +56,30 @@ def test_a_perfect_model_reads_100_percent_in_both_matrices_and_leaves_every_out
     assert json.loads((folder / "report").read_text())["accuracy"] == 1.0
     assert json.loads((folder / "confusion").read_text())["rows_are_true"][0] == [4, 0, 0, 0, 0, 0]
     assert step["status"] == "succeeded"
+    assert "<dd>3 s</dd>" in (folder / "page.html").read_text()
     assert step["outputs"]["evaluation"]["digest"] == digest == again
     assert (folder / "page.html").read_bytes() == (second / "page.html").read_bytes()
+
+
+def test_the_metrics_that_matter_most_come_first(lab):
+    (clips, clips_digest), (model, model_digest), (baseline, baseline_digest) = lab.clips(), lab.model(), lab.baseline()
+
+    evaluation = evaluate(
+        clips_dir=clips,
+        clips_digest=clips_digest,
+        model_dir=model,
+        model_digest=model_digest,
+        baseline_dir=baseline,
+        baseline_digest=baseline_digest,
+        evaluation_dir=lab.root / "evaluation",
+        page_path=lab.root / "page.html",
+        settings=Settings(0.0, 0.0, 0.95, 100, 32, 1),
+    )
+
+    assert list(evaluation.metrics) == [
+        "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "n_test_videos", "n_test_groups", "train_accuracy",
+        "top_5_accuracy",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -72,8 +95,11 @@ def test_worse_and_equal_are_refused_and_better_is_let_through(lab, answers, may
     assert verdict.baseline_version == 3
 
 
-def test_a_served_model_of_other_classes_is_not_compared_and_the_verdict_says_so(lab):
-    baseline = lab.baseline(version=3, labels=("Bow", "Clap"))
+@pytest.mark.parametrize(
+    "served", [{"labels": ("Bow", "Clap")}, {"factor": float("nan")}], ids=["other classes", "answers NaN"]
+)
+def test_a_served_model_that_cannot_be_asked_is_not_compared_and_the_verdict_says_so(lab, served):
+    baseline = lab.baseline(version=3, **served)
 
     digest, folder = run(lab, "out", clips=lab.clips(), model=lab.model(answers=WRONG_TWICE), baseline=baseline)
 

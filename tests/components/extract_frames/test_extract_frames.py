@@ -1,9 +1,9 @@
-import hashlib
 import json
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,48 +13,11 @@ from kfp import dsl
 
 from components.contract.clips import read_clip_table, read_clips, read_rejects
 from components.contract.errors import StepError
-from components.contract.videos import Video, write_manifest
 from components.extract_frames.component import extract_frames
 
-COLOURS = {"Blue": (20, 40, 230), "Red": (230, 40, 20)}  # RGB
-SPLITS = ("train", "train", "train", "validation", "test")
-
-
-def write_video(path: Path, rgb: tuple[int, int, int]) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"XVID"), 25, (96, 64))
-    random = np.random.default_rng(0)
-    for _ in range(30):
-        frame = np.full((64, 96, 3), rgb[::-1], np.uint8)
-        frame[:28, :28] = random.integers(0, 255, (28, 28, 3), np.uint8)
-        writer.write(frame)
-    writer.release()
-
-
-def manifest_of(folder: Path, videos: list[tuple[Path, str, str]]) -> tuple[Path, str]:
-    rows = [
-        Video(
-            name=path.name,
-            uri=str(path),
-            label=label,
-            group=f"{label}/{path.stem}",
-            split=split,
-            bytes=path.stat().st_size,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path, label, split in videos
-    ]
-    return folder, write_manifest(folder, videos=rows, labels=sorted(COLOURS)).digest
-
-
-@pytest.fixture
-def videos(tmp_path: Path) -> list[tuple[Path, str, str]]:
-    listed = []
-    for label, rgb in COLOURS.items():
-        for number, split in enumerate(SPLITS):
-            path = tmp_path / f"v_{label}_{number}.avi"
-            write_video(path, rgb)
-            listed.append((path, label, split))
-    return listed
+Videos = list[tuple[Path, str, str]]
+ManifestOf = Callable[[Path, Videos], tuple[Path, str]]
+Colours = dict[str, tuple[int, int, int]]
 
 
 def run(manifest: tuple[Path, str], out: Path, **parameters: object) -> str:
@@ -69,7 +32,9 @@ def run(manifest: tuple[Path, str], out: Path, **parameters: object) -> str:
     )
 
 
-def test_clips_decode_to_the_right_colours_and_labels(tmp_path: Path, videos: list[tuple[Path, str, str]]) -> None:
+def test_clips_decode_to_the_right_colours_and_labels(
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf, colours: Colours
+) -> None:
     import tensorflow as tf
 
     digest = run(manifest_of(tmp_path / "videos", videos), tmp_path)
@@ -89,7 +54,7 @@ def test_clips_decode_to_the_right_colours_and_labels(tmp_path: Path, videos: li
         label = feature["clip/label/text"].bytes_list.value[0].decode()
         frames = [tf.io.decode_jpeg(jpeg).numpy() for jpeg in feature["image/encoded"].bytes_list.value]
         assert np.stack(frames).shape == (4, 32, 48, 3)
-        np.testing.assert_allclose(frames[0][16:, 16:].mean((0, 1)), COLOURS[label], atol=12)
+        np.testing.assert_allclose(frames[0][16:, 16:].mean((0, 1)), colours[label], atol=12)
         assert feature["clip/label/index"].int64_list.value[0] == clips.labels.index(label)
         assert list(feature["clip/timestamps_s"].float_list.value) == pytest.approx([0.12, 0.44, 0.72, 1.04])
         row = next(row for row in table if (row["shard"], row["position"]) == (name, position))
@@ -101,7 +66,7 @@ def test_clips_decode_to_the_right_colours_and_labels(tmp_path: Path, videos: li
 
 
 def test_bad_videos_are_rejected_with_reasons_and_the_rest_go_on(
-    tmp_path: Path, videos: list[tuple[Path, str, str]]
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
 ) -> None:
     good = videos[0][0].read_bytes()
     contents = {
@@ -128,7 +93,7 @@ def test_bad_videos_are_rejected_with_reasons_and_the_rest_go_on(
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg makes the audio-only file: install it")
-def test_a_file_with_sound_only_is_rejected(tmp_path: Path, videos: list[tuple[Path, str, str]]) -> None:
+def test_a_file_with_sound_only_is_rejected(tmp_path: Path, videos: Videos, manifest_of: ManifestOf) -> None:
     sound = tmp_path / "sound.avi"
     subprocess.run(
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(sound)], check=True, timeout=60
@@ -141,7 +106,9 @@ def test_a_file_with_sound_only_is_rejected(tmp_path: Path, videos: list[tuple[P
     ]
 
 
-def test_too_many_rejects_stop_the_step_and_name_the_worst(tmp_path: Path, videos: list[tuple[Path, str, str]]) -> None:
+def test_too_many_rejects_stop_the_step_and_name_the_worst(
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
+) -> None:
     videos[0][0].write_bytes(b"")
     videos[1][0].write_bytes(b"")
 
@@ -152,7 +119,7 @@ def test_too_many_rejects_stop_the_step_and_name_the_worst(tmp_path: Path, video
     assert len(read_rejects(tmp_path / "rejects")) == 2
 
 
-def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, videos: list[tuple[Path, str, str]]) -> None:
+def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, videos: Videos, manifest_of: ManifestOf) -> None:
     manifest = manifest_of(tmp_path / "videos", videos)
 
     digests = {run(manifest, tmp_path / str(workers), workers=workers) for workers in (1, 3)}
@@ -161,7 +128,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, videos: list
 
 
 def test_a_manifest_that_is_not_the_promised_one_is_refused(
-    tmp_path: Path, videos: list[tuple[Path, str, str]]
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
 ) -> None:
     folder, _ = manifest_of(tmp_path / "videos", videos)
 
@@ -170,7 +137,9 @@ def test_a_manifest_that_is_not_the_promised_one_is_refused(
 
 
 @pytest.mark.parametrize(("name", "value"), [("sampling", "random"), ("resize", "stretch"), ("n_frames", 0)])
-def test_an_unknown_parameter_value_is_refused(tmp_path: Path, name: str, value: object) -> None:
+def test_an_unknown_parameter_value_is_refused(
+    tmp_path: Path, manifest_of: ManifestOf, name: str, value: object
+) -> None:
     manifest = manifest_of(tmp_path / "videos", [])
 
     with pytest.raises(StepError, match=name):
@@ -178,7 +147,7 @@ def test_an_unknown_parameter_value_is_refused(tmp_path: Path, name: str, value:
 
 
 def test_a_killed_run_leaves_no_marker_and_a_rerun_gives_the_same_bytes(
-    tmp_path: Path, videos: list[tuple[Path, str, str]]
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
 ) -> None:
     manifest = manifest_of(tmp_path / "videos", videos)
     untouched = run(manifest, tmp_path / "untouched")
@@ -208,3 +177,19 @@ extraction.extract(
     with pytest.raises(StepError, match="not finished"):
         read_clips(tmp_path / "clips")
     assert run(manifest, tmp_path) == untouched
+
+
+def test_a_step_error_inside_the_beam_job_is_recorded_as_such(
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StepError("The licence of the decoder ended.", remedy="Renew it.")
+
+    monkeypatch.setattr("components.extract_frames.shard_writing.extract_clip", refuse)
+
+    with pytest.raises(StepError, match="licence"):
+        run(manifest_of(tmp_path / "videos", videos), tmp_path)
+
+    error = json.loads((tmp_path / "record" / "step.json").read_text())["error"]
+    assert error == {"type": "StepError", "message": "The licence of the decoder ended.", "remedy": "Renew it."}
+    assert list((tmp_path / "clips").iterdir()) == []

@@ -1,0 +1,78 @@
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from components.contract.clips import ClipGeometry, ClipRow, Reject
+from components.contract.videos import SPLITS, Video, read_manifest
+from components.extract_frames.beam_pipeline import run
+from components.extract_frames.clip import Extraction
+from components.extract_frames.shards import planned_shards
+from components.video.preparation import Preparation
+
+GEOMETRY = ClipGeometry(n_frames=4, frame_height=32, frame_width=48)
+PREPARATION = Preparation(sampling="evenly_spaced", frame_step=None, resize="crop")
+
+
+def many_videos(n: int) -> list[Video]:
+    return [
+        Video(
+            f"{number:03d}.avi", f"/nowhere/{number}.avi", "Red", f"g{number}", SPLITS[number % 3], 1, f"{number:064d}"
+        )
+        for number in range(n)
+    ]
+
+
+def bytes_of(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_every_video_is_in_one_shard_of_its_split() -> None:
+    videos = many_videos(100)
+
+    plans = planned_shards(videos, geometry=GEOMETRY, target_bytes=20_000)
+
+    assert sorted(video.name for plan in plans for video in plan.videos) == [video.name for video in videos]
+    assert all(video.split == plan.split for plan in plans for video in plan.videos)
+    assert len({plan.name for plan in plans}) == len(plans) > 3 * 3
+    sizes = [len(plan.videos) for plan in plans if plan.split == "train"]
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) * 4 * 32 * 48 * 0.4 <= 20_000
+
+
+def test_the_order_is_a_stable_hash_and_not_that_of_the_manifest() -> None:
+    videos = many_videos(60)
+
+    plans = planned_shards(videos, geometry=GEOMETRY)
+
+    assert plans == planned_shards(videos[::-1], geometry=GEOMETRY)
+    names = [video.name for video in plans[0].videos]
+    assert names[:4] == ["015.avi", "033.avi", "030.avi", "021.avi"]
+    assert names != sorted(names)
+
+
+def test_several_shards_have_the_same_bytes_for_any_number_of_workers(
+    tmp_path: Path,
+    videos: list[tuple[Path, str, str]],
+    manifest_of: Callable[[Path, list[tuple[Path, str, str]]], tuple[Path, str]],
+) -> None:
+    (tmp_path / "broken.avi").write_bytes(b"")
+    folder, _ = manifest_of(tmp_path / "videos", [*videos, (tmp_path / "broken.avi", "Red", "test")])
+    manifest = read_manifest(folder)
+    plans = planned_shards(manifest.videos, geometry=GEOMETRY, target_bytes=5_000)
+    extraction = Extraction(GEOMETRY, PREPARATION, 90, manifest.labels)
+
+    written: list[tuple[dict[str, str], list[ClipRow], list[Reject]]] = []
+    for workers in (1, 3):
+        shards, work = tmp_path / f"shards_{workers}", tmp_path / f"work_{workers}"
+        shards.mkdir()
+        work.mkdir()
+        rows, rejects = run(plans, folder=shards, extraction=extraction, workers=workers, work_folder=work)
+        written.append((bytes_of(shards), sorted(rows, key=lambda row: row.video), rejects))
+
+    assert written[0] == written[1]
+    shards, rows, rejects = written[0]
+    assert len([name for name in shards if name.startswith("train-")]) == 3
+    assert (len(rows), [reject.reason for reject in rejects]) == (10, ["empty"])
+    for name in shards:
+        places = sorted(row.position for row in rows if row.shard == name)
+        assert places == list(range(len(places)))
