@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '
 venv := .venv
 bin := $(venv)/bin
 
-.PHONY: help setup demo test check bench images test-containers format compile lock clean
+.PHONY: help setup demo test test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,15 @@ demo: setup ## Draw the demo videos, run the whole pipeline on them, show the sc
 
 test: setup ## Run the tests.
 	$(bin)/python -m pytest
+
+prism := build/prism/node_modules/.bin
+
+test-cluster: setup $(prism)/prism ## Run the tests against KFP's API specification, which REELFLOW_KFP_API_SPEC names.
+	PATH="$(CURDIR)/$(prism):$$PATH" $(bin)/python -m pytest -m cluster tests/cluster
+
+$(prism)/prism:
+	@command -v npm >/dev/null || { echo "npm is missing: it gets prism, which checks requests against the specification."; exit 1; }
+	npm install --prefix build/prism --silent --no-audit --no-fund @stoplight/prism-cli@5.14.2
 
 check: setup ## Lint, types, and whether the compiled pipeline is fresh.
 	$(bin)/ruff check .

@@ -7,32 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from components import __version__
+from pipelines.cluster import commands
+from pipelines.cluster.connection import Connection, connected
 from pipelines.messages import FAILED, run_text, show_record, told
-from pipelines.workspace import DEFAULT, ENVIRONMENT_VARIABLE, Workspace
+from pipelines.options import examples, json_option, params_option, set_option, work_dir_option
+from pipelines.workspace import Workspace
 
 GATE_SAID_NO = 3
-
-
-def examples(*lines: str) -> str:
-    """Return an epilog that shows how a command is used."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-work_dir_option = click.option(
-    "--work-dir",
-    default=DEFAULT,
-    envvar=ENVIRONMENT_VARIABLE,
-    show_default=True,
-    show_envvar=True,
-    help="Folder of runs, store and serving directory.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-set_option = click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable.")
-params_option = click.option(
-    "--params", "params_file", type=click.Path(dir_okay=False, path_type=Path), help="YAML file of `name: value` lines."
-)
 
 
 @click.group(
@@ -113,12 +97,31 @@ def demo(fresh: bool, work_dir: str, as_json: bool) -> None:
     )
 
 
-@main.command(name="runs", epilog=examples("reelflow runs", "reelflow runs latest", "reelflow runs 20260301-14 latest"))
+@main.command(
+    name="runs",
+    epilog=examples(
+        "reelflow runs",
+        "reelflow runs latest",
+        "reelflow runs 20260301-14 latest",
+        "reelflow runs latest --watch --host http://localhost:8080",
+    ),
+)
 @click.argument("names", nargs=-1, metavar="[RUN [OTHER_RUN]]")
 @work_dir_option
+@connected
+@commands.watch_option
 @json_option
-def show_runs(names: tuple[str, ...], work_dir: str, as_json: bool) -> None:
-    """List the runs; show one; or compare the parameters and scores of two."""
+def show_runs(names: tuple[str, ...], work_dir: str, connection: Connection, watched: bool, as_json: bool) -> None:
+    """List the runs; show one; or compare the parameters and scores of two.
+
+    With --host: those of a cluster, where one can be watched too.
+    """
+    # a host in the environment is for submitting; it does not hide what ran on this machine
+    if click.get_current_context().get_parameter_source("host") is ParameterSource.COMMANDLINE:
+        commands.show_cluster_runs(connection, names, watched=watched, as_json=as_json)
+        return
+    if watched:
+        raise click.UsageError("--watch follows a run of a cluster: name the cluster with --host.")
     from pipelines.console import counts, table
     from pipelines.run_views import compared, described
     from pipelines.runs import all_runs, find_run
@@ -319,6 +322,10 @@ def _conclude(done: Any, say: Callable[[str], None], *, as_json: bool) -> int:
                 say(f"The gate said no: {rule.sentence}")
         return GATE_SAID_NO
     return 0
+
+
+for command in (commands.submit, commands.terminate, commands.retry, commands.schedule):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Run the compiled pipeline on this machine, resume a run, and say how it ended."""
 
+import copy
 import os
 import shutil
 import signal
@@ -154,7 +155,7 @@ def _execute(
     cache_root = workspace.cache if use_cache else None
     try:
         with _signals_raise(run):
-            running.execute(_with_digests(specs, image), cache_root=cache_root)
+            running.execute(_for_this_machine(specs, image), cache_root=cache_root)
         run.status = "succeeded"
     except RunInterruptedError:
         run.status = "interrupted"
@@ -174,17 +175,22 @@ def _execute(
     return run
 
 
-def _with_digests(specs: list[dict[str, Any]], image: Image | None) -> str:
-    """Return the compiled pipeline with each step's image named after what runs: the image's content, or the code.
+def _for_this_machine(specs: list[dict[str, Any]], image: Image | None) -> str:
+    """Return the compiled pipeline as kfp.local runs it: without what only a cluster heeds, images by what runs.
 
-    The cache's key holds the image's name. Where no image runs it holds "python", since kfp.local warns of others.
+    The cache's key holds the image's name: the digest of the image, or, where no image runs, of the code. That name
+    holds "python", since kfp.local warns of others. kfp.local would heed retries too, and wait between them; here a
+    person sees the failure at once and resumes. Of resources it would warn at every step.
     """
-    executors = specs[0]["deploymentSpec"]["executors"]
-    for name, executor in executors.items():
+    pipeline = copy.deepcopy(specs[0])  # without the platform spec, which is the second document
+    for name, executor in pipeline["deploymentSpec"]["executors"].items():
         step = name.removeprefix("exec-").replace("-", "_")
         code = f"local-python/reelflow:{step_code_digest(step)[:32]}"
         executor["container"]["image"] = image.digest if image else code
-    return yaml.safe_dump_all(specs, sort_keys=False)
+        executor["container"].pop("resources", None)
+    for task in pipeline["root"]["dag"]["tasks"].values():
+        task.pop("retryPolicy", None)
+    return yaml.safe_dump(pipeline, sort_keys=False)
 
 
 @contextmanager

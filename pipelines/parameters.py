@@ -62,7 +62,7 @@ def declared(input_definitions: Mapping[str, Any]) -> dict[str, Parameter]:
             name=name,
             kind=definition["parameterType"],
             required=not (definition.get("isOptional") or "defaultValue" in definition),
-            default=_whole(definition["parameterType"], definition.get("defaultValue")),
+            default=_as_kind(definition["parameterType"], definition.get("defaultValue")),
             meaning=definition.get("description", ""),
         )
         for name, definition in input_definitions.get("parameters", {}).items()
@@ -76,7 +76,7 @@ def pipeline_parameters(compiled: Path = COMPILED) -> dict[str, Parameter]:
 
 
 def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given values, checked, with whole numbers where a number is written as 3.0.
+    """Return the given values, checked, each number of the kind that KFP wants.
 
     Raises:
         ParameterError: Naming every unknown, missing or ill-typed parameter, each with the remedy.
@@ -89,7 +89,7 @@ def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict
     ]
     checked: dict[str, Any] = {}
     for name in sorted(set(given) & set(parameters)):
-        value = _whole(parameters[name].kind, given[name])
+        value = _as_kind(parameters[name].kind, given[name])
         type_name, fits = _KINDS[parameters[name].kind]
         if fits(value) and "{{" in json.dumps(value):
             faults.append(f"{name} contains {{{{, which KFP would take for a placeholder: {value!r}.")
@@ -156,8 +156,10 @@ def _unknown(name: str, parameters: Mapping[str, Parameter]) -> str:
     return f"There is no parameter {name}. {hint}"
 
 
-def _whole(kind: str, value: Any) -> Any:
-    """Protobuf knows only doubles: a whole number comes back as 3.0."""
+def _as_kind(kind: str, value: Any) -> Any:
+    """Return a number as KFP wants it: protobuf gives a whole number back as 3.0, and kfp takes no 1 for 1.0."""
     if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
         return int(value)
+    if kind == "NUMBER_DOUBLE" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     return value

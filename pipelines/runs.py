@@ -158,7 +158,8 @@ def all_runs(workspace: Workspace) -> list[Run]:
     """Return the recorded runs, the oldest first."""
     if not workspace.runs.is_dir():
         return []
-    return [read_run(folder) for folder in sorted(workspace.runs.iterdir()) if (folder / RUN_NAME).is_file()]
+    runs = (read_run(folder) for folder in workspace.runs.iterdir() if (folder / RUN_NAME).is_file())
+    return sorted(runs, key=lambda run: (run.started_at, run.name))  # names begin with the second only
 
 
 def find_run(workspace: Workspace, name: str) -> Run:

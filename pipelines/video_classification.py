@@ -7,6 +7,7 @@ from components.ingest_videos.component import ingest_videos
 from components.push_model.component import push_model
 from components.train_model.component import train_model
 from components.validate_clips.component import validate_clips
+from pipelines.resources import give_resources
 from pipelines.settings import Settings, pipeline
 
 STEPS = (ingest_videos, find_baseline, extract_frames, validate_clips, train_model, evaluate_model, push_model)
@@ -60,3 +61,6 @@ def video_classification(settings: Settings) -> None:
         **settings.of(push_model),
     )
     pushed.set_caching_options(False)  # it looks at the serving directory
+
+    for task in (ingested, found, extracted, validated, trained, evaluated, pushed):
+        give_resources(task)

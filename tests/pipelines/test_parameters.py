@@ -81,11 +81,12 @@ def test_value_that_kfp_would_expand_is_refused(name: str, value: Any) -> None:
         check(DECLARED, {"source": "x", name: value})
 
 
-def test_whole_number_written_as_a_float_is_taken() -> None:
-    checked = check(DECLARED, {"source": "x", "epochs": 3.0})
+def test_numbers_become_the_kind_that_kfp_wants() -> None:
+    checked = check(DECLARED, {"source": "x", "epochs": 3.0, "rate": 1})
 
-    assert checked["epochs"] == 3
+    assert checked == {"source": "x", "epochs": 3, "rate": 1.0}
     assert isinstance(checked["epochs"], int)
+    assert isinstance(checked["rate"], float)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just text", "1: 2\n", "a: [\n"])

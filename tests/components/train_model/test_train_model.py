@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -27,6 +28,8 @@ from components.contract.model import (
 )
 from components.train_model.component import train_model
 from components.train_model.dataset import training_batches, validation_batches
+from components.train_model.models import MODELS
+from components.train_model.models.r2plus1d_fast import r2plus1d_fast
 from components.train_model.training import Recipe
 from components.train_model.training_run import run_training
 
@@ -47,6 +50,13 @@ RECIPE = Recipe(
 
 def trained(tmp_path: Path, name: str = "model", recipe: Recipe = RECIPE, model_name: str = "r2plus1d_fast"):
     return run_training(tmp_path / "clips", tmp_path / name, clips_digest="", model_name=model_name, recipe=recipe)
+
+
+@pytest.fixture
+def small_model(monkeypatch) -> str:
+    """The default network with one stage in place of two: what takes time in a short training is tracing layers."""
+    monkeypatch.setitem(MODELS, "small", partial(r2plus1d_fast, widths=(4, 8)))
+    return "small"
 
 
 def test_left_is_learned_from_right_and_the_saved_model_says_so_in_a_clean_process(tmp_path, write_clips):
@@ -73,11 +83,11 @@ def test_left_is_learned_from_right_and_the_saved_model_says_so_in_a_clean_proce
     assert np.mean(reversed_in_time == 1 - labels) >= 0.9
 
 
-def test_two_runs_of_one_seed_have_one_digest(tmp_path, write_clips):
+def test_two_runs_of_one_seed_have_one_digest(tmp_path, write_clips, small_model):
     write_clips(tmp_path / "clips", n_clips=12)
     changing = replace(RECIPE, horizontal_flip=True, colour_jitter=0.25)
 
-    first, again = (trained(tmp_path, name, changing).digest for name in ("first", "again"))
+    first, again = (trained(tmp_path, name, changing, small_model).digest for name in ("first", "again"))
 
     assert first == again
 
@@ -102,20 +112,20 @@ def test_the_tutorials_model_is_trained_and_answers_alike_from_both_of_its_files
     ]
 
 
-def test_a_loss_that_is_no_number_stops_the_step_and_leaves_no_finished_model(tmp_path, write_clips):
+def test_a_loss_that_is_no_number_stops_the_step_and_leaves_no_finished_model(tmp_path, write_clips, small_model):
     write_clips(tmp_path / "clips", n_clips=16, geometry=GEOMETRY)
 
     with pytest.raises(StepError, match="loss became"):
-        trained(tmp_path, recipe=replace(RECIPE, learning_rate=1e38, warmup_fraction=0.0))
+        trained(tmp_path, recipe=replace(RECIPE, learning_rate=1e38, warmup_fraction=0.0), model_name=small_model)
 
     assert not (tmp_path / "model" / MARKER_NAME).exists()
 
 
-def test_early_stopping_ends_before_the_last_epoch_and_keeps_the_best_weights(tmp_path, write_clips):
+def test_early_stopping_ends_before_the_last_epoch_and_keeps_the_best_weights(tmp_path, write_clips, small_model):
     clips = write_clips(tmp_path / "clips", n_clips=8)
     unsteady = replace(RECIPE, epochs=12, batch_size=4, learning_rate=0.3, early_stopping_patience=2)
 
-    trained(tmp_path, recipe=unsteady)
+    trained(tmp_path, recipe=unsteady, model_name=small_model)
 
     losses = [row["val_loss"] for row in json.loads((tmp_path / "model" / HISTORY_NAME).read_text())]
     model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
