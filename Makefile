@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '
 venv := .venv
 bin := $(venv)/bin
 
-.PHONY: help setup demo test test-cluster check bench format compile lock clean
+.PHONY: help setup demo test test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,22 @@ check: setup ## Lint, types, and whether the compiled pipeline is fresh.
 bench: setup ## Run the benchmarks: ratios against peers on this machine.
 	$(bin)/reelflow bench
 
+# The gpu image is made on demand, `make images TARGETS="cpu gpu"`: CUDA's wheels are several GB.
+TARGETS ?= cpu
+BASE_IMAGE ?= python:3.13-slim
+version = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' components/__init__.py)
+code_digest = $(shell $(PYTHON) -c 'from components.contract.code_digest import all_code_digest; print(all_code_digest())')
+
+images: ## Build the steps' image as reelflow:VERSION (the gpu target: reelflow:VERSION-gpu).
+	@set -e; for target in $(TARGETS); do \
+		case $$target in cpu) tag=$(version);; *) tag=$(version)-$$target;; esac; \
+		docker build --file components/Dockerfile --target $$target --tag reelflow:$$tag --build-arg VERSION=$(version) \
+			--build-arg BASE_IMAGE=$(BASE_IMAGE) --label reelflow.code=$(code_digest) . ; \
+	done
+
+test-containers: setup ## Build the image and run the pipeline in its containers.
+	$(bin)/python -m pytest -m containers tests/containers
+
 format: setup ## Format the code and mend what ruff can mend.
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
@@ -63,7 +79,9 @@ compile: setup ## Compile the pipeline after a change of a step's signature or o
 
 lock: ## Resolve the dependencies anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra steps --extra dev pyproject.toml --output-file requirements.lock
+		--extra steps --extra docker --extra dev pyproject.toml --output-file requirements.lock
+	echo 'tensorflow[and-cuda]' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --constraint requirements.lock - | awk '/^[^ ]/ {keep = /^nvidia-/} keep' > components/cuda.lock
 
 clean: ## Remove the environment and the caches; runs stay.
 	rm -rf $(venv) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

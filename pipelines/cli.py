@@ -29,11 +29,16 @@ def main() -> None:
     """Turn labelled videos into a served video classifier: run, inspect and rerun the pipeline."""
 
 
-@main.command(epilog=examples("reelflow run --params my.yaml --set epochs=10", "reelflow run --resume latest"))
+@main.command(
+    epilog=examples(
+        "reelflow run --params my.yaml --set epochs=10", "reelflow run --docker", "reelflow run --resume latest"
+    )
+)
 @params_option
 @set_option
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a failed or interrupted run.")
 @click.option("--no-cache", is_flag=True, help="Run every step, even where nothing is new.")
+@click.option("--docker", "in_containers", is_flag=True, help="Run each step in a container of the steps' image.")
 @work_dir_option
 @json_option
 def run(
@@ -41,6 +46,7 @@ def run(
     settings: tuple[str, ...],
     resumed: str | None,
     no_cache: bool,
+    in_containers: bool,
     work_dir: str,
     as_json: bool,
 ) -> None:
@@ -54,15 +60,16 @@ def run(
     with told():
         workspace = Workspace.at(work_dir)
         if resumed:
-            if params_file or settings or no_cache:
+            if params_file or settings or no_cache or in_containers:
                 raise click.UsageError(
-                    "--resume takes the run's own parameters: leave out --params, --set and --no-cache."
+                    "--resume takes the run's own parameters and image: leave out the other options of a run."
                 )
             done = resume(workspace, find_run(workspace, resumed), console=console)
         else:
             given = from_file(params_file) if params_file else {}
             given |= from_settings(settings, pipeline_parameters())
-            done = start(workspace, given, console=console, use_cache=not no_cache)
+            image = _steps_image() if in_containers else None
+            done = start(workspace, given, console=console, use_cache=not no_cache, image=image)
     sys.exit(_conclude(done, console.say, as_json=as_json))
 
 
@@ -288,6 +295,15 @@ def bench(names: tuple[str, ...], as_json: bool) -> None:
                     met = "✓" if figure["ratio"] >= figure["goal"] else "✗"
                     ratio = f"{figure['ratio']:8.2f}x  (goal {figure['goal']}x)"
                     click.echo(f"{met} {name:<9} {ratio}  {figure['figure']}, against {figure['against']}")
+
+
+def _steps_image() -> str:
+    from pipelines.light_kfp import import_light_kfp
+
+    import_light_kfp()
+    from components.image import IMAGE
+
+    return IMAGE
 
 
 def _conclude(done: Any, say: Callable[[str], None], *, as_json: bool) -> int:

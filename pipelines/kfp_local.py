@@ -12,16 +12,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest.mock import patch
 
 from kfp import components as kfp_components
 from kfp import local
-from kfp.local import cache, executor_input_utils, status, subprocess_task_handler
+from kfp.local import cache, executor_input_utils, status, subprocess_task_handler, task_dispatcher
 from kfp.local.orchestrator import orchestrator_utils, task_executor
 
 from components.contract.files import sha256_of_json
 from components.contract.progress import PREFIX
+from pipelines.containers import Containers, run_container
 from pipelines.runs import STEPS_FOLDER, Run, StepState
 
 _PACKAGES = Path(__file__).resolve().parent.parent
@@ -43,6 +44,7 @@ class LocalRun:
         on_start: Called with a step's state when it starts.
         on_progress: Called with a step's state and the text of a progress line.
         on_end: Called with a step's state when it ended, well or not.
+        containers: How its steps are put into containers, or None where each is a process.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class LocalRun:
         on_start: Callable[[StepState], None],
         on_progress: Callable[[StepState, str], None],
         on_end: Callable[[StepState], None],
+        containers: Containers | None = None,
     ) -> None:
         self.run = run
+        self._containers = containers
         self._on_start, self._on_progress, self._on_end = on_start, on_progress, on_end
         self._earlier = {state.step: state for state in run.steps if state.outputs}
         self._state = StepState(step="")
@@ -70,7 +74,7 @@ class LocalRun:
             RuntimeError: If a step failed.
         """
         local.init(
-            local.SubprocessRunner(use_venv=False),
+            local.DockerRunner() if self._containers else local.SubprocessRunner(use_venv=False),
             pipeline_root=str(self.run.folder),
             enable_caching=cache_root is not None,
             cache_root=str(cache_root) if cache_root else None,
@@ -84,6 +88,10 @@ class LocalRun:
             patch.object(executor_input_utils, "get_local_pipeline_resource_name", lambda _: STEPS_FOLDER),
             patch.object(cache.LocalCache, "compute_key", _key_by_digest),
             patch.object(subprocess_task_handler, "run_local_subprocess", self._run_process),
+            # absent where docker's Python package is; then no run asks for containers
+            patch.object(task_dispatcher.docker_task_handler, "run_docker_container", self._run_container)
+            if self._containers
+            else contextlib.nullcontext(),
             patch.object(task_executor, "execute_single_task", lambda **task: self._run_task(run_single, task)),
         ):
             kfp_components.load_component_from_text(compiled)(**self.run.parameters)
@@ -148,12 +156,41 @@ class LocalRun:
         ):
             assert process.stdout is not None
             for line in process.stdout:
-                log.write(line)
-                log.flush()
-                if line.startswith(PREFIX):
-                    self._on_progress(state, line.removeprefix(PREFIX).rstrip())
+                self._follow(log, line)
         state.exit_code = process.returncode
         return process.returncode
+
+    def _run_container(
+        self,
+        client: Any,
+        image: str,
+        command: list[str],
+        volumes: Mapping[str, Mapping[str, str]],
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Stands for `run_docker_container`: as `_run_process`, and a container's exit code is never lost."""
+        assert self._containers is not None
+        state = self._state
+        self._ran = True
+        self._on_start(state)
+        with self.run.log(state.step).open("a") as log:
+            state.exit_code = run_container(
+                client,
+                containers=self._containers,
+                command=command,
+                volumes=volumes,
+                environment=environment or {},
+                labels={"reelflow.run": self.run.name, "reelflow.step": state.step},
+                on_line=lambda line: self._follow(log, line),
+            )
+        return state.exit_code
+
+    def _follow(self, log: TextIO, line: str) -> None:
+        """Keep a line of a step's output, and show it if it tells of progress."""
+        log.write(line)
+        log.flush()
+        if line.startswith(PREFIX):
+            self._on_progress(self._state, line.removeprefix(PREFIX).rstrip())
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import yaml
 from components.contract.code_digest import step_code_digest
 from components.contract.verdict import Verdict, read_verdict
 from pipelines.console import Console
+from pipelines.containers import Image, containers_for, find_image
 from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import COMPILED, check, declared, read_specs
 from pipelines.runs import EVALUATION_STEP, PAGE_OUTPUT, Run, StepState, new_run
@@ -74,12 +75,21 @@ def start(
     console: Console,
     compiled: Path = COMPILED,
     use_cache: bool = True,
+    image: str | None = None,
 ) -> Run:
     """Run the pipeline with these parameters.
 
+    Args:
+        workspace: Where the run, the store and the serving directory are.
+        given: Parameters; what is missing has the pipeline's defaults.
+        console: Where the lines go.
+        compiled: The compiled pipeline.
+        use_cache: Whether a step with nothing new may be left out.
+        image: Name of the image whose containers run the steps, or None for processes of this environment.
+
     Raises:
         ParameterError: If the parameters do not fit.
-        WorkspaceError: If a parameter cannot pass through kfp.local.
+        WorkspaceError: If a parameter cannot pass through kfp.local, or there is no such image.
         StepFailedError: If a step failed.
         RunInterruptedError: If SIGINT or SIGTERM ended the run.
     """
@@ -87,21 +97,24 @@ def start(
     parameters = check(declared(specs[0]["root"].get("inputDefinitions", {})), local_parameters(workspace, given))
     for name, value in parameters.items():
         refuse_python3(str(value), what=f"The parameter {name}")
+    found = find_image(image) if image else None
     run = new_run(workspace, pipeline=specs[0]["pipelineInfo"]["name"], parameters=parameters)
-    return _execute(workspace, run, specs, console=console, use_cache=use_cache)
+    run.image = image
+    return _execute(workspace, run, specs, console=console, use_cache=use_cache, image=found)
 
 
 def resume(workspace: Workspace, run: Run, *, console: Console, compiled: Path = COMPILED) -> Run:
     """Go on with a run that failed or was interrupted: its finished steps are not run again.
 
     Raises:
-        WorkspaceError: If the run is still running, or ended well.
+        WorkspaceError: If the run is still running, or ended well, or its image is gone.
     """
     if run.seen_status() in ("running", "succeeded"):
         how = "still runs" if run.status == "running" else "ended well"
         raise WorkspaceError(f"Run {run.name} {how}: there is nothing to resume.")
+    image = find_image(run.image) if run.image else None
     run.status, run.pid = "running", os.getpid()
-    return _execute(workspace, run, read_specs(compiled), console=console, use_cache=True)
+    return _execute(workspace, run, read_specs(compiled), console=console, use_cache=True, image=image)
 
 
 def verdict_of(run: Run) -> Verdict | None:
@@ -113,11 +126,21 @@ def verdict_of(run: Run) -> Verdict | None:
     return None
 
 
-def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, console: Console, use_cache: bool) -> Run:
+def _execute(
+    workspace: Workspace,
+    run: Run,
+    specs: list[dict[str, Any]],
+    *,
+    console: Console,
+    use_cache: bool,
+    image: Image | None,
+) -> Run:
     import_light_kfp()
     from pipelines.kfp_local import LocalRun
 
-    console.say(f"Run {run.name} in {run.folder}")
+    console.say(f"Run {run.name} in {run.folder}" + (f", steps in {image.name}" if image else ""))
+    if image and not image.is_of_this_code:
+        console.say(f"{image.name} was built from other code than is here. `make images` builds it anew.")
     before_s = run.seconds
     started = time.monotonic()
 
@@ -127,11 +150,12 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
             shutil.copyfile(page, run.page(state.step))
         console.ended(run, state)
 
-    running = LocalRun(run, on_start=console.started, on_progress=console.progress, on_end=ended)
+    containers = containers_for(workspace, run.parameters, image) if image else None
+    running = LocalRun(run, on_start=console.started, on_progress=console.progress, on_end=ended, containers=containers)
     cache_root = workspace.cache if use_cache else None
     try:
         with _signals_raise(run):
-            running.execute(_for_this_machine(specs), cache_root=cache_root)
+            running.execute(_for_this_machine(specs, image), cache_root=cache_root)
         run.status = "succeeded"
     except RunInterruptedError:
         run.status = "interrupted"
@@ -151,17 +175,18 @@ def _execute(workspace: Workspace, run: Run, specs: list[dict[str, Any]], *, con
     return run
 
 
-def _for_this_machine(specs: list[dict[str, Any]]) -> str:
-    """Return the compiled pipeline as kfp.local runs it: without what only a cluster heeds, images named after code.
+def _for_this_machine(specs: list[dict[str, Any]], image: Image | None) -> str:
+    """Return the compiled pipeline as kfp.local runs it: without what only a cluster heeds, images by what runs.
 
-    The cache's key holds the image's name, and here the code and not an image is what runs. The name holds "python",
-    since kfp.local warns of images without it. kfp.local would heed retries too, and wait between them; here a person
-    sees the failure at once and resumes. Of resources it would warn at every step.
+    The cache's key holds the image's name: the digest of the image, or, where no image runs, of the code. That name
+    holds "python", since kfp.local warns of others. kfp.local would heed retries too, and wait between them; here a
+    person sees the failure at once and resumes. Of resources it would warn at every step.
     """
     pipeline = copy.deepcopy(specs[0])  # without the platform spec, which is the second document
     for name, executor in pipeline["deploymentSpec"]["executors"].items():
         step = name.removeprefix("exec-").replace("-", "_")
-        executor["container"]["image"] = f"local-python/reelflow:{step_code_digest(step)[:32]}"
+        code = f"local-python/reelflow:{step_code_digest(step)[:32]}"
+        executor["container"]["image"] = image.digest if image else code
         executor["container"].pop("resources", None)
     for task in pipeline["root"]["dag"]["tasks"].values():
         task.pop("retryPolicy", None)

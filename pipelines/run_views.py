@@ -12,6 +12,7 @@ def described(run: Run) -> dict[str, Any]:
         **run.summary(),
         "folder": str(run.folder),
         "pipeline": run.pipeline,
+        "image": run.image,
         "parameters": run.parameters,
         "steps": [
             {

@@ -58,6 +58,7 @@ class Run:
         seconds: From the first step's start to the last one's end.
         pid: The process that runs or ran it.
         steps: In the order in which they ran.
+        image: Name of the image whose containers ran them, or None where they were processes.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Run:
     seconds: float = 0.0
     pid: int = field(default_factory=os.getpid)
     steps: list[StepState] = field(default_factory=list)
+    image: str | None = None
 
     @property
     def name(self) -> str:
