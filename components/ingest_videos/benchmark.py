@@ -17,7 +17,7 @@ _MEMBER_BYTES = 200_000
 _N_PEER = 60
 _ROUND_TRIP_S = 0.03
 _ROUNDS = 3
-_FETCH_WORKERS = 8  # the default of the step
+_FETCH_WORKERS = 16  # the default of ingest_videos
 
 # In a process of its own, since a server in ours would take turns with what is measured. A new connection costs a
 # round trip, and so does each request: what a link 30 ms away costs at least.
