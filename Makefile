@@ -79,7 +79,7 @@ compile: setup ## Compile the pipeline after a change of a step's signature or o
 
 lock: ## Resolve the dependencies anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra steps --extra docker --extra dev pyproject.toml --output-file requirements.lock
+		--extra steps --extra docker --extra s3 --extra dev pyproject.toml --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --constraint requirements.lock - | awk '/^[^ ]/ {keep = /^nvidia-/} keep' > components/cuda.lock
 

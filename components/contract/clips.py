@@ -106,6 +106,10 @@ class ClipRow:
         contrast: Standard deviation of brightness, 0 to 127.5.
         sharpness: Mean variance of the Laplacian of brightness.
         motion: Mean absolute difference of brightness between consecutive frames of the clip, 0 to 255.
+        cut_rate: Share of the clip's consecutive frames whose histograms of brightness differ by more than half.
+        frame_hashes: Perceptual hashes (64 bits each, 16 hexadecimal digits) of four evenly spaced frames, in order:
+            clips that look alike differ in few bits.
+        source: Of its video.
     """
 
     video: str
@@ -128,6 +132,9 @@ class ClipRow:
     contrast: float
     sharpness: float
     motion: float
+    cut_rate: float
+    frame_hashes: str
+    source: str
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The trained model's folder: what train_model writes and evaluation, push and prediction read."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError
+from components.contract.files import write_json
 from components.contract.finished import Finished, finish, read_finished
 
 KIND = "model"
@@ -19,6 +21,30 @@ SIGNATURE = "serving_default"
 CLIPS_INPUT = "clips"
 PROBABILITIES_OUTPUT = "probabilities"
 LABEL_OUTPUT = "label"
+
+# A second signature takes each frame as JPEG: string, shape (batch, time).
+JPEG_SIGNATURE = "serving_jpeg"
+FRAMES_INPUT = "frames"
+
+# Inside the SavedModel, where TensorFlow keeps what is not its own: labels, geometry and preparation.
+SERVED_NAME = "assets.extra/reelflow.json"
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What a SavedModel says of itself, so that prediction needs nothing else.
+
+    Attributes:
+        model: Name in the table of models.
+        geometry: Shape of the clips that it takes.
+        preparation: How frames are chosen and resized; `components.video.preparation` repeats it.
+        labels: Class names in the order of its probabilities.
+    """
+
+    model: str
+    geometry: ClipGeometry
+    preparation: dict[str, Any]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,3 +100,26 @@ def read_model(folder: Path, *, digest: str | None = None) -> TrainedModel:
         return TrainedModel(**properties, digest=finished.digest)
     except (KeyError, TypeError) as error:
         raise StepError(f"{folder} does not say what it holds ({error}).", remedy="Run train_model again.") from error
+
+
+def write_served_description(saved_model: Path, served: ServedModel) -> None:
+    """Put into a SavedModel what a client must know to ask it."""
+    write_json(saved_model / SERVED_NAME, asdict(served))
+
+
+def read_served_description(saved_model: Path) -> ServedModel:
+    """Read what a SavedModel says of itself.
+
+    Raises:
+        StepError: If it says nothing, or nothing that can be read.
+    """
+    try:
+        stored = json.loads((saved_model / SERVED_NAME).read_text())
+        stored["geometry"] = ClipGeometry(**stored["geometry"])
+        stored["labels"] = tuple(stored["labels"])
+        return ServedModel(**stored)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StepError(
+            f"{saved_model} has no readable {SERVED_NAME} ({error}).",
+            remedy="Give a SavedModel that Reelflow exported.",
+        ) from error

@@ -30,6 +30,7 @@ class Video:
         split: train, validation or test.
         bytes: Size.
         sha256: Checksum of its bytes, hexadecimal.
+        source: Where it was recorded or listed, a name to slice results by, e.g. `ucf101`; may be empty.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Video:
     split: Split
     bytes: int
     sha256: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

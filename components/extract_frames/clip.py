@@ -89,6 +89,7 @@ def extract_clip(video: Video, *, extraction: Extraction, shard: str) -> Clip | 
         video_width=footage.video_width,
         codec=footage.codec,
         video_bytes=footage.video_bytes,
+        source=video.source,
         **asdict(appearance_of(footage.frames)),
     )
     return Clip(record=encoded(record), row=row)

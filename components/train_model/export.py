@@ -22,8 +22,10 @@ from components.contract.model import (
     PROBABILITIES_OUTPUT,
     SAVED_MODEL_NAME,
     SIGNATURE,
+    ServedModel,
     TrainedModel,
     finish_model,
+    write_served_description,
 )
 from components.train_model.training import EpochRow
 
@@ -32,6 +34,8 @@ def export_model(folder: Path, model: Any, trained: TrainedModel, history: Seque
     """Write a trained model into an empty folder and mark it finished."""
     model.save(folder / KERAS_NAME)
     save_for_serving(folder / SAVED_MODEL_NAME, model, labels=trained.labels, geometry=trained.geometry)
+    served = ServedModel(trained.model, trained.geometry, trained.preparation, trained.labels)
+    write_served_description(folder / SAVED_MODEL_NAME, served)
     write_bytes(folder / LABELS_NAME, "".join(f"{label}\n" for label in trained.labels).encode())
     write_json(folder / HISTORY_NAME, [asdict(row) for row in history])
     return finish_model(folder, trained, weights_sha256=weights_sha256(model))

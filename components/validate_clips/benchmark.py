@@ -87,4 +87,7 @@ def _rows(n_clips: int, chance: random.Random) -> Iterator[ClipRow]:
             contrast=chance.gauss(50, 5),
             sharpness=chance.lognormvariate(6, 0.4),
             motion=chance.lognormvariate(1.5, 0.4),
+            cut_rate=0.0,
+            frame_hashes="0000000000000000000000000000000000000000000000000000000000000000",
+            source="",
         )

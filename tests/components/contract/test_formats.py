@@ -62,6 +62,9 @@ def clip_row(position: int) -> ClipRow:
         contrast=30.0,
         sharpness=12.0,
         motion=2.5,
+        cut_rate=0.0,
+        frame_hashes="0000000000000000000000000000000000000000000000000000000000000000",
+        source="",
     )
 
 

@@ -160,6 +160,9 @@ def _row(video, clip, label, index, group, split, shard, position):
         shard=shard, position=position, fps=25.0, duration_s=3.0, n_video_frames=75, video_height=240,
         video_width=320, codec="XVID", video_bytes=1000, luma=float(grey_of(index)), contrast=0.0, sharpness=0.0,
         motion=0.0,
+        cut_rate=0.0,
+        frame_hashes="0000000000000000000000000000000000000000000000000000000000000000",
+        source="",
     )  # fmt: skip
 
 

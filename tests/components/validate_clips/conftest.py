@@ -44,6 +44,9 @@ def clean_rows() -> list[ClipRow]:
                         contrast=40.0 + seed % 13,
                         sharpness=300.0 + seed % 101,
                         motion=3.0 + seed % 5,
+                        cut_rate=0.0,
+                        frame_hashes="0000000000000000000000000000000000000000000000000000000000000000",
+                        source="",
                     )
                 )
     return rows
