@@ -80,6 +80,15 @@ class Learner:
             self._validation_step = tf.function(self._score_here, reduce_retracing=True)
         return self._validation_step(frames, labels)
 
+    def agree(self) -> None:
+        """Average over all replicas what each keeps of its own batches, as batch normalization does."""
+        if self._hardware.n_replicas == 1:
+            return
+        own = [variable for variable in self.model.non_trainable_variables if variable.dtype == "float32"]
+        means = tf.function(lambda: self._averaged(own))()
+        for variable, mean in zip(own, means, strict=True):
+            variable.assign(mean)
+
     def state(self) -> Arrays:
         """Return everything that learning goes on from: weights, the optimizer's memory, the number of steps."""
         return [variable.numpy() for variable in self._variables()]
@@ -140,6 +149,11 @@ class Learner:
         gradients = tape.gradient(objective, self.model.trainable_variables)
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return _sums(losses, labels, logits)
+
+    def _averaged(self, variables: list[Any]) -> list[Any]:
+        strategy = self._hardware.strategy
+        values = strategy.run(lambda: [tf.identity(variable.value) for variable in variables])
+        return [strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None) for value in values]
 
     def _penalties(self) -> list[Any]:
         return [tf.cast(loss, tf.float32) / self._hardware.n_replicas for loss in self.model.losses]

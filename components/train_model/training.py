@@ -124,6 +124,7 @@ def _restored(learner: Learner, checkpoints: CheckpointFile) -> tuple[list[Epoch
 def _epoch(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> EpochRow:
     started = time.monotonic()
     sums, waited = _learned(learner, recipe, batches, epoch)
+    learner.agree()
     trained = time.monotonic() - started
     loss, accuracy = _means(sums)
     val_loss, val_accuracy = (None, None) if batches.validation is None else _validated(learner, batches.validation)
