@@ -95,7 +95,8 @@ def _local_ratio(path: Path, folder: Path) -> float:
 
 def _ours_s(source: str, folder: Path) -> float:
     """Seconds of a whole ingest into an empty store: listing, choosing, fetching, checksums, manifest."""
-    from components.ingest_videos.ingest import Selection, ingest
+    from components.ingest_videos.ingest import ingest
+    from components.ingest_videos.selection import Selection
     from components.ingest_videos.splits import Shares
 
     selection = Selection(classes=(), videos_per_class=0, shares=Shares(validation=0.15, test=0.15))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest_videos.ingest import Ingested, Selection, ingest
+from components.ingest_videos.ingest import Ingested, ingest
+from components.ingest_videos.selection import Selection
 from components.ingest_videos.splits import Shares
 
 

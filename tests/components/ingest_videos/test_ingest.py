@@ -18,7 +18,7 @@ from components.contract.errors import StepError
 from components.contract.files import sha256_of_file
 from components.contract.videos import read_manifest
 from components.ingest_videos.component import ingest_videos
-from components.ingest_videos.ingest import Selection
+from components.ingest_videos.selection import Selection
 from components.ingest_videos.splits import Shares
 from components.ingest_videos.store import VideoStore
 
@@ -407,7 +407,7 @@ def test_a_class_with_too_few_groups_is_reported(
 def test_a_killed_fetch_leaves_no_part_of_a_video_in_the_store(tmp_path: Path, archive: Path, serving: Any) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from components.ingest_videos.ingest import Selection, ingest\n"
+        "from components.ingest_videos.ingest import ingest\nfrom components.ingest_videos.selection import Selection\n"
         "from components.ingest_videos.splits import Shares\n"
         "ingest(sys.argv[1], Path(sys.argv[2]), store_dir=sys.argv[3], source_type='auto', fetch_workers=4,\n"
         "  selection=Selection(classes=(), videos_per_class=0, shares=Shares(validation=0.15, test=0.15)))"
