@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from components.ingest_videos.ingest import Ingested, ingest
@@ -154,9 +157,13 @@ def run(tmp_path: Path) -> Callable[..., Ingested]:
         shares: Shares | None = None,
         source_type: str = "auto",
         fetch_workers: int = 4,
+        **selected: Any,
     ) -> Ingested:
         selection = Selection(
-            classes=classes, videos_per_class=videos_per_class, shares=shares or Shares(validation=0.15, test=0.15)
+            classes=classes,
+            videos_per_class=videos_per_class,
+            shares=shares or Shares(validation=0.15, test=0.15),
+            **selected,
         )
         return ingest(
             str(source),
@@ -168,3 +175,20 @@ def run(tmp_path: Path) -> Callable[..., Ingested]:
         )
 
     return _run
+
+
+def _write_video(path: Path, *, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.random.default_rng(seed).integers(0, 256, (4, 24, 32, 3), dtype=np.uint8)
+    codec = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    writer = cv2.VideoWriter(str(path), codec, 25.0, (32, 24))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def write_video() -> Callable[..., Path]:
+    """`write_video(path, seed=)`: a real video of four frames of 24x32; the seed makes its bytes."""
+    return _write_video

@@ -56,7 +56,13 @@ def test_a_zip_over_http_becomes_a_manifest_of_videos_with_their_bytes(
         "fetched": 36,
         "reused": 0,
         "rejected": 0,
+        "left_out": 0,
         "ignored": 0,
+        "missing": 0,
+        "new": 36,
+        "changed": 0,
+        "removed": 0,
+        "leak_of_random_split": pytest.approx(1 - (1 / 3) ** 2),
     }
     with zipfile.ZipFile(archive) as original:
         for video in manifest.videos:
@@ -255,8 +261,8 @@ def test_an_archive_replaced_while_it_is_read_ends_the_step(
     [
         ("nowhere", "does not exist"),
         ("nowhere.zip", "does not exist"),
-        ("gs://bucket/UCF101.zip?X-Signature=s3cret", r"gs://bucket/UCF101.zip has a scheme.*http://, https://"),
-        ("a_file.txt", "neither a zip nor a folder"),
+        ("ftp://host/UCF101.zip?X-Signature=s3cret", r"ftp://host/UCF101.zip has a scheme.*http://, https://, gs://"),
+        ("a_file.dat", "neither a zip nor a folder"),
         ("no_zip.zip", "is not a zip archive"),
         ("empty.zip", "is not a zip archive"),
         ("no_video.zip", "holds no video: none of its 1 members"),
@@ -264,7 +270,7 @@ def test_an_archive_replaced_while_it_is_read_ends_the_step(
     ],
 )
 def test_a_source_that_is_none_is_named(tmp_path: Path, run: Any, source: str, message: str) -> None:
-    (tmp_path / "a_file.txt").write_text("text")
+    (tmp_path / "a_file.dat").write_text("text")
     (tmp_path / "no_zip.zip").write_bytes(b"not a zip" * 50)
     (tmp_path / "empty.zip").touch()
     (tmp_path / "no_video" / "SitDown").mkdir(parents=True)
@@ -310,7 +316,10 @@ def test_a_class_that_does_not_exist_ends_the_step_before_anything_is_fetched(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"source_type": "youtube"}, "auto, ucf101, class_folders"), ({"fetch_workers": 0}, "fetch_workers is 0")],
+    [
+        ({"source_type": "youtube"}, "auto, ucf101, class_folders, .*kinetics"),
+        ({"fetch_workers": 0}, "fetch_workers is 0"),
+    ],
 )
 def test_a_parameter_out_of_range_is_named(archive: Path, run: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(StepError, match=message):
@@ -336,7 +345,7 @@ def test_a_flat_folder_of_ucf_names_is_used_in_place(tmp_path: Path, archive: Pa
 
     assert ingested.digest == from_zip
     assert {Path(video.uri).parent for video in read_manifest(tmp_path / "videos").videos} == {tmp_path / "UCF101"}
-    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "other" / "videos").exists()
 
 
 def test_a_relative_folder_gives_addresses_that_hold_everywhere(
@@ -389,7 +398,8 @@ def test_equal_bytes_under_two_classes_are_reported(
     for label in ("Archery", "Yodel"):
         (tmp_path / "mine" / label).mkdir(parents=True)
         for number in range(20):
-            (tmp_path / "mine" / label / f"{number}.mp4").write_bytes(f"{number}".encode())
+            path = tmp_path / "mine" / label / f"v_{label}_g{number:02d}_c01.avi"
+            path.write_bytes(f"{number}".encode())
 
     run(tmp_path / "mine", shares=Shares(validation=0.3, test=0.3))
 
