@@ -20,11 +20,13 @@ def ingest_videos(
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
     fetch_workers: int = 16,
+    source_auth_env: str = "",
 ) -> str:
     """List a source, choose videos, split them by group, fetch them once; return the digest of the manifest.
 
     Args:
-        source: Address or path: a zip laid out like UCF101's (http, https or local), or a folder of class folders.
+        source: Address or path: a zip laid out like UCF101's (http, https, gs or local), or a folder of class folders.
+            env:NAME takes it out of an environment variable, for an address that is signed.
         store_dir: Folder that keeps fetched videos between runs.
         videos: Manifest of labelled videos, one row per video.
         report: Counts of videos, bytes, groups, what was fetched, reused and left out.
@@ -35,10 +37,12 @@ def ingest_videos(
         validation_fraction: Share of each class's groups for validation.
         test_fraction: Share of each class's groups for test.
         fetch_workers: How many videos are fetched at a time.
+        source_auth_env: Environment variable that holds what the header Authorization says to an http(s) source.
     """
     from pathlib import Path
 
     from components.contract.step_record import step_record
+    from components.ingest_videos.access import address_of, secret
     from components.ingest_videos.addresses import shown
     from components.ingest_videos.ingest import Selection, ingest
     from components.ingest_videos.splits import Shares
@@ -47,12 +51,13 @@ def ingest_videos(
         shares = Shares(validation=validation_fraction, test=test_fraction)
         selection = Selection(classes=tuple(classes), videos_per_class=videos_per_class, shares=shares)
         ingested = ingest(
-            source,
+            address_of(source),
             Path(videos.path),
             store_dir=store_dir,
             selection=selection,
             source_type=source_type,
             fetch_workers=fetch_workers,
+            authorization=secret(source_auth_env, parameter="source_auth_env"),
         )
         step.log_metrics(report, ingested.counts)
     return ingested.digest

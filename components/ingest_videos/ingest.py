@@ -56,7 +56,14 @@ class _Taken:
 
 
 def ingest(
-    source: str, videos_dir: Path, *, store_dir: str, selection: Selection, source_type: str, fetch_workers: int
+    source: str,
+    videos_dir: Path,
+    *,
+    store_dir: str,
+    selection: Selection,
+    source_type: str,
+    fetch_workers: int,
+    authorization: str = "",
 ) -> Ingested:
     """List a source, choose videos, split them by group, fetch what the store lacks, and write the manifest.
 
@@ -67,12 +74,15 @@ def ingest(
         selection: What to take.
         source_type: A name in the table of sources, or `auto`.
         fetch_workers: How many videos are read at a time.
+        authorization: What the header `Authorization` says where the source is asked over http(s); "" for none.
     """
     if fetch_workers < 1:
         raise StepError(f"fetch_workers is {fetch_workers}.", remedy="Give a number from 1 up.")
     emptied(videos_dir)
     store = VideoStore(store_dir)
-    with closing(open_source(source, source_type=source_type, store=store, workers=fetch_workers)) as opened:
+    with closing(
+        open_source(source, source_type=source_type, store=store, workers=fetch_workers, authorization=authorization)
+    ) as opened:
         taken = _taken(opened, selection)
         fetched = opened.fetch([candidate.name for candidate in taken.candidates])
     videos = _videos(taken, fetched)

@@ -12,15 +12,15 @@ from components.ingest_videos.sources.ucf101 import ucf101
 from components.ingest_videos.store import VideoStore
 
 AUTO = "auto"
-SOURCES: dict[str, Callable[[str, VideoStore, int], Source]] = {
+SOURCES: dict[str, Callable[[str, VideoStore, int, str], Source]] = {
     "ucf101": ucf101,
     "class_folders": class_folders,
 }
 
-_SUPPORTED = "Supported are http://, https:// and local paths."
+_SUPPORTED = "Supported are http://, https://, gs:// and local paths."
 
 
-def open_source(source: str, *, source_type: str, store: VideoStore, workers: int) -> Source:
+def open_source(source: str, *, source_type: str, store: VideoStore, workers: int, authorization: str = "") -> Source:
     """Open a source.
 
     Args:
@@ -28,6 +28,7 @@ def open_source(source: str, *, source_type: str, store: VideoStore, workers: in
         source_type: A name in SOURCES, or `auto` to go by what the source looks like.
         store: Where fetched videos go.
         workers: How many videos are read at a time.
+        authorization: What the header `Authorization` says where the source is asked over http(s); "" for none.
 
     Raises:
         StepError: If there is no such source or type.
@@ -36,11 +37,12 @@ def open_source(source: str, *, source_type: str, store: VideoStore, workers: in
         raise StepError(
             f"There is no source type {source_type!r}.", remedy=f"Choose among {', '.join((AUTO, *SOURCES))}."
         )
-    if scheme_of(source) not in ("", "http", "https"):
+    if scheme_of(source) not in ("", "http", "https", "gs"):
         raise StepError(f"{shown(source)} has a scheme that no source reads.", remedy=_SUPPORTED)
     if not scheme_of(source) and not Path(source).exists():
         raise StepError(f"{source} does not exist.", remedy=f"Check the source's path. {_SUPPORTED}")
-    return SOURCES[_type_of(source) if source_type == AUTO else source_type](source, store, workers)
+    opener = SOURCES[_type_of(source) if source_type == AUTO else source_type]
+    return opener(source, store, workers, authorization)
 
 
 def _type_of(source: str) -> str:

@@ -30,7 +30,7 @@ class VideoFile:
     group: str | None
 
 
-def class_folders(source: str, store: VideoStore, workers: int) -> Source:
+def class_folders(source: str, store: VideoStore, workers: int, authorization: str = "") -> Source:
     """Open a folder of class folders. A name like UCF101's says the group; else equal files are one group."""
     root = Path(source)
     if not root.is_dir():

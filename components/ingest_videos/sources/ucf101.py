@@ -2,24 +2,23 @@
 
 import zipfile
 from collections.abc import Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import scheme_of, shown
 from components.ingest_videos.archive import Archive, open_archive
-from components.ingest_videos.fetch import fetch_members, persistently
+from components.ingest_videos.fetch import fetch_members
 from components.ingest_videos.listing import Candidate, Fetched, Source
 from components.ingest_videos.names import UcfName, ucf_name
 from components.ingest_videos.sources.class_folders import FolderSource, VideoFile
 from components.ingest_videos.store import VideoStore
 
 
-def ucf101(source: str, store: VideoStore, workers: int) -> Source:
+def ucf101(source: str, store: VideoStore, workers: int, authorization: str = "") -> Source:
     """Open UCF101, or what is laid out like it."""
     if not scheme_of(source) and Path(source).is_dir():
         return _flat_folder(Path(source), workers)
-    archive = persistently(partial(open_archive, source), what=shown(source))
+    archive = open_archive(source, copies=store.copies, authorization=authorization)
     return UcfArchive(archive, shown=shown(source), store=store, workers=workers)
 
 
