@@ -25,12 +25,13 @@ def ingest_videos(
     split_lists: str = "",
     previous_videos: str = "",
     fetch_workers: int = 16,
+    source_auth_env: str = "",
 ) -> str:
     """List a source, choose videos, split them by group, fetch them once; return the digest of the manifest.
 
     Args:
         source: Address or path: a zip laid out like UCF101's (http, https, gs or local), or, local or gs, a folder or
-            a list of videos.
+            a list of videos. env:NAME takes it out of an environment variable, for an address that is signed.
         store_dir: Folder that keeps fetched videos, and the splits of groups, between runs.
         videos: Manifest of labelled videos, one row per video.
         report: Counts of videos, bytes, groups, what was fetched, reused, left out, and what changed since last time.
@@ -47,10 +48,12 @@ def ingest_videos(
         split_lists: Folder or zip with the published lists; empty looks in the source's folder.
         previous_videos: Folder of an earlier manifest whose splits stay; what the store remembers stays anyway.
         fetch_workers: How many videos are fetched at a time.
+        source_auth_env: Environment variable that holds what the header Authorization says to an http(s) source.
     """
     from pathlib import Path
 
     from components.contract.step_record import step_record
+    from components.ingest_videos.access import address_of, secret
     from components.ingest_videos.addresses import shown
     from components.ingest_videos.groups import Grouping
     from components.ingest_videos.ingest import ingest
@@ -68,12 +71,13 @@ def ingest_videos(
             previous_videos=previous_videos,
         )
         ingested = ingest(
-            source,
+            address_of(source),
             Path(videos.path),
             store_dir=store_dir,
             selection=selection,
             source_type=source_type,
             fetch_workers=fetch_workers,
+            authorization=secret(source_auth_env, parameter="source_auth_env"),
         )
         step.log_metrics(report, ingested.counts)
     return ingested.digest

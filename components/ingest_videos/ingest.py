@@ -10,7 +10,7 @@ from components.contract.errors import StepError
 from components.contract.files import emptied
 from components.contract.progress import say
 from components.contract.videos import SPLITS, Split, Video, write_manifest
-from components.ingest_videos.listing import Fetched, Source
+from components.ingest_videos.listing import Fetched, Reading, Source
 from components.ingest_videos.previous import Differences, Previous
 from components.ingest_videos.selection import Selection, Taken, taken_of
 from components.ingest_videos.sources import open_source
@@ -29,7 +29,14 @@ class Ingested:
 
 
 def ingest(
-    source: str, videos_dir: Path, *, store_dir: str, selection: Selection, source_type: str, fetch_workers: int
+    source: str,
+    videos_dir: Path,
+    *,
+    store_dir: str,
+    selection: Selection,
+    source_type: str,
+    fetch_workers: int,
+    authorization: str = "",
 ) -> Ingested:
     """List a source, choose videos, split them by group, fetch what the store lacks, and write the manifest.
 
@@ -40,13 +47,14 @@ def ingest(
         selection: What to take.
         source_type: A name in the table of sources, or `auto`.
         fetch_workers: How many videos are read at a time.
+        authorization: What the header `Authorization` says where the source is asked over http(s); "" for none.
     """
     if fetch_workers < 1:
         raise StepError(f"fetch_workers is {fetch_workers}.", remedy="Give a number from 1 up.")
     emptied(videos_dir)
-    store = VideoStore(store_dir)
+    reading = Reading(store=VideoStore(store_dir), workers=fetch_workers, authorization=authorization)
     previous = Previous(store_dir, source=source, split_parameters=selection.split_parameters)
-    with closing(open_source(source, source_type=source_type, store=store, workers=fetch_workers)) as opened:
+    with closing(open_source(source, source_type=source_type, reading=reading)) as opened:
         _say_listing(opened)
         taken = taken_of(opened, selection, address=source, previous=previous)
         fetched = opened.fetch([candidate.name for candidate in taken.candidates])

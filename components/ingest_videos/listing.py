@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from components.contract.videos import Split
+
+if TYPE_CHECKING:  # the store knows what is fetched, which stands here
+    from components.ingest_videos.store import VideoStore
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,21 @@ class Fetched:
     rejected: dict[str, str] = field(default_factory=dict)
     n_fetched: int = 0
     n_reused: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source's videos are read.
+
+    Attributes:
+        store: Where fetched videos go.
+        workers: How many are read at a time.
+        authorization: What the header `Authorization` says where the source is asked over http(s); "" for none.
+    """
+
+    store: "VideoStore"
+    workers: int
+    authorization: str = ""
 
 
 class Source(Protocol):

@@ -13,10 +13,10 @@ from components.contract import buckets
 from components.contract.errors import StepError
 from components.contract.videos import Split
 from components.ingest_videos.addresses import scheme_of, shown, suffix_of
-from components.ingest_videos.archive import open_archive
-from components.ingest_videos.bucket_file import BucketFile
-from components.ingest_videos.fetch import persistently
+from components.ingest_videos.archive import Archive, open_archive
+from components.ingest_videos.inflating import CorruptError
 from components.ingest_videos.listing import Listed
+from components.ingest_videos.retrying import persistently
 
 OFFICIAL_SPLITS = (0, 1, 2, 3)  # 0: none
 
@@ -136,10 +136,10 @@ def _hmdb_rows(texts: Texts, number: int) -> Iterable[tuple[tuple[str, str], Spl
 
 
 def _lists(where: str) -> dict[str, Callable[[], bytes]]:
-    if buckets.is_bucket_uri(where):
-        return _in_bucket_zip(where) if suffix_of(where) == ".zip" else _in_bucket(where)
-    if scheme_of(where) or suffix_of(where) == ".zip":
+    if suffix_of(where) == ".zip" or scheme_of(where) in ("http", "https"):
         return _in_zip(where)
+    if buckets.is_bucket_uri(where):
+        return _in_bucket(where)
     folder = Path(where)
     if not folder.is_dir():
         raise StepError(f"{where} is neither a folder nor a zip of split lists.", remedy="Check split_lists.")
@@ -152,35 +152,25 @@ def _in_bucket(uri: str) -> dict[str, Callable[[], bytes]]:
     return {PurePosixPath(file.uri).name: partial(buckets.read_bytes, file.uri) for file in files}
 
 
-def _in_bucket_zip(uri: str) -> dict[str, Callable[[], bytes]]:
-    try:
-        with zipfile.ZipFile(io.BufferedReader(BucketFile(uri), _MOST_BYTES // 8)) as archive:
-            texts = {info: archive.read(info) for info in archive.infolist() if _is_small_list(info)}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-        raise StepError(f"{uri} is not a zip archive, or it was cut.", remedy="Check split_lists.") from None
-    return {PurePosixPath(info.filename).name: io.BytesIO(text).read for info, text in texts.items()}
-
-
 def _in_zip(where: str) -> dict[str, Callable[[], bytes]]:
-    def read() -> dict[str, bytes]:
-        texts: dict[str, bytes] = {}
-        with closing(open_archive(where)) as archive:
-            for info in archive.members:
-                if _is_small_list(info):
-                    with archive.reading(info) as content:
-                        texts[PurePosixPath(info.filename).name] = content.read()
-        return texts
+    def read(archive: Archive, info: zipfile.ZipInfo) -> bytes:
+        return b"".join(archive.content(info))
 
-    return {name: io.BytesIO(text).read for name, text in persistently(read, what=shown(where)).items()}
+    try:
+        with closing(open_archive(where)) as archive:
+            texts = {
+                PurePosixPath(info.filename).name: persistently(partial(read, archive, info), what=shown(where))
+                for info in archive.members
+                if _is_list(info.filename) and info.file_size <= _MOST_BYTES
+            }
+    except CorruptError as corrupt:
+        raise StepError(f"A list in {shown(where)} cannot be read: {corrupt}.", remedy="Get the lists anew.") from None
+    return {name: io.BytesIO(text).read for name, text in texts.items()}
 
 
 def _is_list(name: str) -> bool:
     file_name = name.rpartition("/")[2]
     return file_name.startswith(("trainlist", "testlist")) or _HMDB_LIST.fullmatch(file_name) is not None
-
-
-def _is_small_list(info: zipfile.ZipInfo) -> bool:
-    return _is_list(info.filename) and info.file_size <= _MOST_BYTES
 
 
 def _read_file(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from components.contract.buckets import find_file, is_bucket_uri
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import scheme_of, shown, suffix_of
-from components.ingest_videos.listing import Source
+from components.ingest_videos.listing import Reading, Source
 from components.ingest_videos.names import hmdb_recording, split_named, ucf_name
 from components.ingest_videos.sources.class_folders import class_folders
 from components.ingest_videos.sources.files import Entry, entries_below
@@ -17,10 +17,9 @@ from components.ingest_videos.sources.rows import list_text
 from components.ingest_videos.sources.split_folders import split_folders
 from components.ingest_videos.sources.tables import csv_header, csv_table, jsonl_table
 from components.ingest_videos.sources.ucf101 import ucf101
-from components.ingest_videos.store import VideoStore
 
 AUTO = "auto"
-SOURCES: dict[str, Callable[[str, VideoStore, int], Source]] = {
+SOURCES: dict[str, Callable[[str, Reading], Source]] = {
     "ucf101": ucf101,
     "class_folders": class_folders,
     "split_folders": split_folders,
@@ -36,14 +35,13 @@ _TYPES_OF_FILES = {".zip": "ucf101", ".csv": "csv", ".jsonl": "jsonl", ".txt": "
 _TYPES_BY_ADDRESS = ("ucf101",)  # what can be read over http(s)
 
 
-def open_source(source: str, *, source_type: str, store: VideoStore, workers: int) -> Source:
+def open_source(source: str, *, source_type: str, reading: Reading) -> Source:
     """Open a source.
 
     Args:
         source: Its address or path.
         source_type: A name in SOURCES, or `auto` to go by what the source looks like.
-        store: Where fetched videos go.
-        workers: How many videos are read at a time.
+        reading: How its videos are read.
 
     Raises:
         StepError: If there is no such source or type.
@@ -62,7 +60,7 @@ def open_source(source: str, *, source_type: str, store: VideoStore, workers: in
             f"{shown(source)} cannot be read as {chosen}: over http(s) only zips are.",
             remedy="Download it, or put it into a bucket and give gs://….",
         )
-    return SOURCES[chosen](source, store, workers)
+    return SOURCES[chosen](source, reading)
 
 
 def _type_of(source: str) -> str:

@@ -11,10 +11,12 @@ from components.contract.buckets import RemoteFile, find_file, is_bucket_uri, li
 from components.contract.errors import StepError
 from components.contract.files import sha256_of_file
 from components.contract.progress import Progress, say
-from components.ingest_videos.bucket_file import ChangedError, crc32c_of, stream_of
-from components.ingest_videos.listing import Fetched, Listed, Located
+from components.ingest_videos.bucket_video import content_of, crc32c_of, key_of_video
+from components.ingest_videos.fetch_progress import FetchProgress
+from components.ingest_videos.inflating import CorruptError
+from components.ingest_videos.listing import Fetched, Listed, Located, Reading
 from components.ingest_videos.names import is_video_name
-from components.ingest_videos.store import MemberKey, VideoStore, Writing
+from components.ingest_videos.store import Writing
 
 # Deeper than any layout; a symbolic link to a folder above ends here.
 _MOST_FOLDERS = 8
@@ -86,8 +88,7 @@ class FilesSource:
 
     Args:
         files: The videos; names are unique.
-        store: Where those of buckets go.
-        workers: How many are read at a time.
+        reading: Where those of buckets go, and how many are read at a time.
         n_ignored: Other files beside them.
         n_missing: Videos that a list names and that are not there.
         refused: Rows of a list that were refused, with the reason.
@@ -97,14 +98,13 @@ class FilesSource:
         self,
         files: Sequence[VideoFile],
         *,
-        store: VideoStore,
-        workers: int,
+        reading: Reading,
         n_ignored: int = 0,
         n_missing: int = 0,
         refused: Mapping[str, str] | None = None,
     ) -> None:
         self._files = {file.listed.name: file for file in files}
-        self._store, self._workers = store, workers
+        self._store, self._workers = reading.store, reading.workers
         self._read: dict[str, Located | OSError] = {}
         self._remote: dict[str, RemoteFile | None] = {}
         self.labels = {file.listed.label for file in files}
@@ -174,47 +174,42 @@ class FilesSource:
 
     def _fetch_far(self, names: Sequence[str], fetched: Fetched) -> None:
         remote = self._found(names)
-        known = self._store.known()
-        missing = []
+        known = self._store.known({key_of_video(file) for name in names if (file := remote[name])})
+        missing: dict[str, RemoteFile] = {}
         for name in names:
             file = remote[name]
             if file is None:
                 fetched.rejected[name] = "it is not in the bucket"
-            elif located := known.get(_key(file)):
+            elif located := known.get(key_of_video(file)):
                 fetched.located[name] = located
                 fetched.n_reused += 1
             else:
-                missing.append((name, file))
+                missing[name] = file
         if fetched.n_reused:
             say(f"{fetched.n_reused} of {len(names)} videos are in the store already")
         if missing:
-            with self._store.writing() as writing:
-                self._fetch_missing(missing, writing, fetched)
+            n_bytes = sum(file.bytes for file in missing.values())
+            with self._store.writing(n_bytes=n_bytes) as writing:
+                self._fetch_missing(missing, writing, FetchProgress(n_bytes=n_bytes, n_videos=len(missing)), fetched)
 
-    def _fetch_missing(self, missing: Sequence[tuple[str, RemoteFile]], writing: Writing, fetched: Fetched) -> None:
-        progress = Progress("videos", total=len(missing))
-        n_bytes = 0
-
-        def fetch(item: tuple[str, RemoteFile]) -> Located | ChangedError:
+    def _fetch_missing(
+        self, missing: Mapping[str, RemoteFile], writing: Writing, progress: FetchProgress, fetched: Fetched
+    ) -> None:
+        def fetch(file: RemoteFile) -> Located | CorruptError:
             try:
-                return writing.add(_key(item[1]), stream_of(item[1]))
-            except ChangedError as changed:
-                return changed
+                return writing.add(key_of_video(file), content_of(file))
+            except CorruptError as corrupt:
+                return corrupt
 
-        for (name, file), located in zip(missing, _all_of(fetch, missing, workers=self._workers), strict=True):
-            if isinstance(located, ChangedError):
-                fetched.rejected[name] = "its bytes are not those that the bucket has the checksum of"
+        results = _all_of(fetch, list(missing.values()), workers=self._workers)
+        for (name, file), located in zip(missing.items(), results, strict=True):
+            if isinstance(located, CorruptError):
+                fetched.rejected[name] = str(located)
             else:
-                writing.note(_key(file), located)
+                writing.note(key_of_video(file), located)
                 fetched.located[name] = located
                 fetched.n_fetched += 1
-                n_bytes += located.bytes
-            progress.add(detail=f"{n_bytes / 1e6:.1f} MB")
-
-
-def _key(file: RemoteFile) -> MemberKey:
-    # Content and not generation: an object that is written anew with the same bytes is not fetched again.
-    return MemberKey(name=file.uri, bytes=file.bytes, crc32=crc32c_of(file))
+            progress.count(file.bytes, n_videos=1)
 
 
 def _located(path: str) -> Located | OSError:

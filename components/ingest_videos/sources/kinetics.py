@@ -7,12 +7,11 @@ from pathlib import Path
 from components.contract.buckets import is_bucket_uri
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import shown
-from components.ingest_videos.listing import Listed, Source
+from components.ingest_videos.listing import Listed, Reading, Source
 from components.ingest_videos.names import plain_label, split_named
 from components.ingest_videos.sources.files import Entry, FilesSource, VideoFile, entries_below
 from components.ingest_videos.sources.rows import list_text
 from components.ingest_videos.sources.tables import check_columns, csv_cells, csv_header
-from components.ingest_videos.store import VideoStore
 
 KINETICS_COLUMN = "youtube_id"
 
@@ -20,7 +19,7 @@ _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _SECONDS = re.compile(r"([0-9]{1,6})(?:\.[0-9]{1,6})?")
 
 
-def kinetics(source: str, store: VideoStore, workers: int) -> Source:
+def kinetics(source: str, reading: Reading) -> Source:
     """Open Kinetics. Rows whose video is not there are counted: some always are missing.
 
     A video is looked for by its name wherever it lies below the list's folder: `<id>_<start>_<end>` with six digits
@@ -51,7 +50,7 @@ def kinetics(source: str, store: VideoStore, workers: int) -> Source:
             "were refused.",
             remedy="Put the videos below the list's folder, named <youtube_id>_<start>_<end>.mp4 or <youtube_id>.mp4.",
         )
-    return FilesSource(list(files.values()), store=store, workers=workers, n_missing=n_missing, refused=refused)
+    return FilesSource(list(files.values()), reading=reading, n_missing=n_missing, refused=refused)
 
 
 def kinetics_stems(cells: Mapping[str, str]) -> tuple[str, ...] | str:

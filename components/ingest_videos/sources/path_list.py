@@ -1,13 +1,12 @@
 """A text file with lines `path label`; the last blank parts the two."""
 
-from components.ingest_videos.listing import Source
+from components.ingest_videos.listing import Reading, Source
 from components.ingest_videos.sources.rows import Row, Rows, list_text, source_of_rows
-from components.ingest_videos.store import VideoStore
 
 
-def path_list(source: str, store: VideoStore, workers: int) -> Source:
+def path_list(source: str, reading: Reading) -> Source:
     """Open a list of videos; paths are relative to its folder."""
-    return source_of_rows(source, path_list_rows(list_text(source)), store, workers)
+    return source_of_rows(source, path_list_rows(list_text(source)), reading)
 
 
 def path_list_rows(text: str) -> Rows:

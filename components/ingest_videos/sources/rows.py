@@ -7,10 +7,9 @@ from pathlib import Path
 from components.contract.buckets import is_bucket_uri, read_bytes
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import scheme_of, shown
-from components.ingest_videos.listing import Listed, Source
+from components.ingest_videos.listing import Listed, Reading, Source
 from components.ingest_videos.names import VIDEO_SUFFIXES, is_video_name, plain_label, plain_path, split_named
 from components.ingest_videos.sources.files import FilesSource, VideoFile
-from components.ingest_videos.store import VideoStore
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def list_text(source: str) -> str:
         ) from None
 
 
-def source_of_rows(source: str, rows: Rows, store: VideoStore, workers: int) -> Source:
+def source_of_rows(source: str, rows: Rows, reading: Reading) -> Source:
     """Make a source of a list's rows: bad ones are refused with the reason, absent local files counted.
 
     Raises:
@@ -91,7 +90,7 @@ def source_of_rows(source: str, rows: Rows, store: VideoStore, workers: int) -> 
             files[found.uri] = found
     if not files:
         raise _nothing_left(source, refused, n_missing)
-    return FilesSource(list(files.values()), store=store, workers=workers, n_missing=n_missing, refused=refused)
+    return FilesSource(list(files.values()), reading=reading, n_missing=n_missing, refused=refused)
 
 
 def _file(row: Row, base: str) -> VideoFile | str:

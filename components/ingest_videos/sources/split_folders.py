@@ -2,13 +2,12 @@
 
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import shown
-from components.ingest_videos.listing import Listed, Source
+from components.ingest_videos.listing import Listed, Reading, Source
 from components.ingest_videos.names import split_named
 from components.ingest_videos.sources.files import Entry, FilesSource, VideoFile, entries_below
-from components.ingest_videos.store import VideoStore
 
 
-def split_folders(source: str, store: VideoStore, workers: int) -> Source:
+def split_folders(source: str, reading: Reading) -> Source:
     """Open split folders, named as people name them: train, val, valid, validation, test …, in any case."""
     entries = [entry for entry in entries_below(source) if len(entry.parts) > 2]
     files = [file for entry in entries if (file := _video_file(entry))]
@@ -17,7 +16,7 @@ def split_folders(source: str, store: VideoStore, workers: int) -> Source:
             f"{shown(source)} holds no video in folders of splits and classes.",
             remedy=f"Expected {shown(source).rstrip('/')}/train/<Class>/<video>, and validation and test likewise.",
         )
-    return FilesSource(files, store=store, workers=workers, n_ignored=len(entries) - len(files))
+    return FilesSource(files, reading=reading, n_ignored=len(entries) - len(files))
 
 
 def _video_file(entry: Entry) -> VideoFile | None:

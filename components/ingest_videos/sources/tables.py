@@ -8,28 +8,27 @@ from typing import Any
 
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import shown
-from components.ingest_videos.listing import Source
+from components.ingest_videos.listing import Reading, Source
 from components.ingest_videos.sources.rows import Row, Rows, list_text, source_of_rows
-from components.ingest_videos.store import VideoStore
 
 PATH_COLUMNS = ("path", "uri", "video")
 
 _LABEL_COLUMN = "label"
 
 
-def csv_table(source: str, store: VideoStore, workers: int) -> Source:
+def csv_table(source: str, reading: Reading) -> Source:
     """Open a CSV with the columns path (or uri, or video) and label, and maybe split, group and source."""
     text = list_text(source)
     check_columns(source, csv_header(text), one_of=PATH_COLUMNS)
-    return source_of_rows(source, table_rows(csv_cells(text)), store, workers)
+    return source_of_rows(source, table_rows(csv_cells(text)), reading)
 
 
-def jsonl_table(source: str, store: VideoStore, workers: int) -> Source:
+def jsonl_table(source: str, reading: Reading) -> Source:
     """Open JSON lines with the keys that a CSV has as columns."""
     text = list_text(source)
     keys = {key for _, cells in jsonl_cells(text) if not isinstance(cells, str) for key in cells}
     check_columns(source, keys, one_of=PATH_COLUMNS)
-    return source_of_rows(source, table_rows(jsonl_cells(text)), store, workers)
+    return source_of_rows(source, table_rows(jsonl_cells(text)), reading)
 
 
 def csv_header(text: str) -> set[str]:

@@ -2,31 +2,28 @@
 
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from components.contract.buckets import is_bucket_uri
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import scheme_of, shown, suffix_of
 from components.ingest_videos.archive import Archive, open_archive
-from components.ingest_videos.bucket_file import BucketBytes, BucketFile
-from components.ingest_videos.fetch import fetch_members, persistently
-from components.ingest_videos.listing import Fetched, Listed, Source
+from components.ingest_videos.fetch import fetch_members
+from components.ingest_videos.listing import Fetched, Listed, Reading, Source
 from components.ingest_videos.names import UcfName, ucf_name
 from components.ingest_videos.sources.files import FilesSource, VideoFile, entries_below
-from components.ingest_videos.store import VideoStore
 
 _SOURCE = "ucf101"
 
 
-def ucf101(source: str, store: VideoStore, workers: int) -> Source:
+def ucf101(source: str, reading: Reading) -> Source:
     """Open UCF101, or what is laid out like it."""
     in_bucket = is_bucket_uri(source)
     is_folder = suffix_of(source) != ".zip" if in_bucket else not scheme_of(source) and Path(source).is_dir()
     if is_folder:
-        return _flat_folder(source, store, workers)
-    archive = _in_bucket(source) if in_bucket else persistently(partial(open_archive, source), what=shown(source))
-    return UcfArchive(archive, shown=shown(source), store=store, workers=workers)
+        return _flat_folder(source, reading)
+    archive = open_archive(source, copies=reading.store.copies, authorization=reading.authorization)
+    return UcfArchive(archive, shown=shown(source), reading=reading)
 
 
 class UcfArchive:
@@ -35,15 +32,14 @@ class UcfArchive:
     Args:
         archive: The opened zip.
         shown: Its address for errors.
-        store: Where videos go.
-        workers: How many are fetched at a time.
+        reading: Where videos go, and how many are fetched at a time.
     """
 
     n_missing = 0
     refused: Mapping[str, str] = {}
 
-    def __init__(self, archive: Archive, *, shown: str, store: VideoStore, workers: int) -> None:
-        self._archive, self._store, self._workers = archive, store, workers
+    def __init__(self, archive: Archive, *, shown: str, reading: Reading) -> None:
+        self._archive, self._reading = archive, reading
         self._names: dict[str, UcfName] = {}
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in archive.members:
@@ -73,7 +69,7 @@ class UcfArchive:
     def fetch(self, names: Sequence[str]) -> Fetched:
         """Fetch members that the store lacks."""
         chosen = {name: self._members[name] for name in names}
-        return fetch_members(self._archive, chosen, store=self._store, workers=self._workers)
+        return fetch_members(self._archive, chosen, store=self._reading.store, workers=self._reading.workers)
 
     def close(self) -> None:
         """Close the archive."""
@@ -84,18 +80,7 @@ def _listed(parsed: UcfName) -> Listed:
     return Listed(name=parsed.name, label=parsed.label, source=_SOURCE)
 
 
-def _in_bucket(uri: str) -> Archive:
-    file = BucketFile(uri)
-    try:
-        with zipfile.ZipFile(file) as directory:
-            return Archive(directory, BucketBytes(file))
-    except (zipfile.BadZipFile, NotImplementedError):
-        raise StepError(
-            f"{uri} is not a zip archive, or it was cut.", remedy="Give the zip, and check that it is whole."
-        ) from None
-
-
-def _flat_folder(folder: str, store: VideoStore, workers: int) -> Source:
+def _flat_folder(folder: str, reading: Reading) -> Source:
     entries = [entry for entry in entries_below(folder) if len(entry.parts) == 1]
     files = [
         VideoFile(listed=_listed(parsed), uri=entry.uri, remote=entry.remote)
@@ -106,4 +91,4 @@ def _flat_folder(folder: str, store: VideoStore, workers: int) -> Source:
         raise StepError(
             f"{folder} holds no video named v_<Class>_g<GG>_c<CC>.avi.", remedy="Check source and source_type."
         )
-    return FilesSource(files, store=store, workers=workers, n_ignored=len(entries) - len(files))
+    return FilesSource(files, reading=reading, n_ignored=len(entries) - len(files))

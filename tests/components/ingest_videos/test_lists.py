@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contract.errors import StepError
+from components.ingest_videos.listing import Reading
 from components.ingest_videos.names import hmdb_recording, plain_label, plain_path, recording_of, split_named
 from components.ingest_videos.sources.kinetics import kinetics_stems
 from components.ingest_videos.sources.path_list import path_list_rows
@@ -100,7 +101,7 @@ def test_no_line_of_a_list_reaches_a_file_above_its_folder(tmp_path_factory: pyt
     (folder / "plain.avi").write_bytes(b"plain")
     rows = path_list_rows(f"{text}\n../secret.avi x\na/../../secret.avi x\nplain.avi x")
 
-    source = source_of_rows(str(folder / "list.txt"), rows, VideoStore(str(folder / "store")), 1)
+    source = source_of_rows(str(folder / "list.txt"), rows, Reading(store=VideoStore(str(folder / "store")), workers=1))
 
     located = source.fetch([video.name for video in source.listed({"x"})]).located
     assert [Path(found.uri).name for found in located.values()] == ["plain.avi"]
@@ -121,4 +122,4 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00a")
 
     with pytest.raises(StepError, match="no UTF-8 text"):
-        path_list(str(tmp_path / "list.txt"), VideoStore(str(tmp_path / "store")), 1)
+        path_list(str(tmp_path / "list.txt"), Reading(store=VideoStore(str(tmp_path / "store")), workers=1))
