@@ -62,14 +62,14 @@ def hmdb_recording(name: str, label: str) -> str | None:
 
     Args:
         name: The file's name, without folders.
-        label: Its class: both parts hold `_`, so only who knows the class can tell them apart.
+        label: Its class: both parts hold `_`, so only who knows the class can tell them apart. Where the name says
+            another class, that stays part of the recording.
     """
     tail = _HMDB_TAIL.search(name)
     if tail is None or tail.end() != len(name):
         return None
     recording = name[: tail.start()].removesuffix(f"_{label}")
-    is_plain = recording and recording.isprintable() and not set("/\\") & set(recording)
-    return recording if is_plain and f"{recording}_{label}" == name[: tail.start()] else None
+    return recording if recording and recording.isprintable() and not set("/\\") & set(recording) else None
 
 
 def recording_of(name: str, label: str) -> str | None:

@@ -181,15 +181,30 @@ def _filled(
     splits: dict[str, Split] = {}
 
     def put(group: str, split: Split) -> None:
-        splits[group] = split
         for label in labels[group]:
             held[label][split] += 1
+            if group in splits:
+                held[label][splits[group]] -= 1
+        splits[group] = split
 
     for group, split in fixed.items():
         put(group, split)
-    for group in sorted(choices.keys() - fixed.keys(), key=lambda group: (stable_hash(group), group)):
+    new = sorted(choices.keys() - fixed.keys(), key=lambda group: (stable_hash(group), group))
+    for group in new:
         scores = {split: _need(split, labels[group], targets, held) for split in choices[group]}
         put(group, max((split for split in SPLITS if split in scores), key=lambda split: scores[split]))
+    # Groups that hold across classes can leave a class without a split: another of its new groups goes there, if all
+    # classes of that one have a second group where it was.
+    wanted = [(label, split) for label in sorted(n_groups) for split in SPLITS if targets[label][split]]
+    for label, split in wanted:
+        for group in new if not held[label][split] else ():
+            if (
+                label in labels[group]
+                and split in choices[group]
+                and all(held[other][splits[group]] > 1 for other in labels[group])
+            ):
+                put(group, split)
+                break
     return splits
 
 

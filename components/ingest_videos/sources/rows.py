@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.contract.buckets import is_bucket_uri, read_bytes
+from components.contract.buckets import is_bucket_uri, read_bytes, split_uri
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import scheme_of, shown
 from components.ingest_videos.listing import Listed, Reading, Source
@@ -98,8 +98,8 @@ def _file(row: Row, base: str) -> VideoFile | str:
     uri = _uri(path, base) if path else None
     if path is None or uri is None:
         return "its path is empty, climbs, or cannot be used from this list"
-    if scheme_of(path) and not is_bucket_uri(path):
-        return "its address is neither a path nor gs://"
+    if scheme_of(path) and not _is_bucket_object(path):
+        return "its address is neither a path nor gs://bucket/name"
     if not is_video_name(path):
         return f"its path ends in none of {', '.join(VIDEO_SUFFIXES)}"
     if label is None:
@@ -115,6 +115,13 @@ def _file(row: Row, base: str) -> VideoFile | str:
         source=plain_label(row.source) or "",
     )
     return VideoFile(listed=listed, uri=uri)
+
+
+def _is_bucket_object(uri: str) -> bool:
+    try:
+        return is_bucket_uri(uri) and bool(split_uri(uri)[1])
+    except StepError:
+        return False
 
 
 def _uri(path: str, base: str) -> str | None:
