@@ -29,6 +29,7 @@ class Faults:
     always: str = ""  # for all of them, once `next` is used up
     without_ranges: bool = False
     delay_s: float = 0.0
+    bytes_per_s: int = 0  # 0: as fast as can be
 
 
 @dataclass
@@ -42,6 +43,7 @@ class RangeServer:
     n_tails: int = 0  # requests for the end of the file
     n_body_bytes: int = 0
     connections: int = 0
+    redirect: str = ""  # another server that has the files
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.state.authorizations.add(self.headers.get("Authorization", ""))
+        if self.state.redirect:
+            return self._answer(302, headers={"Location": self.state.redirect + self.path})
         path = self.folder / self.path.partition("?")[0].lstrip("/")
         if not path.is_file():
             return self._answer(404)
@@ -111,7 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         sent = body[: len(body) // 2] if fault == "cut" else body
         self.state.n_body_bytes += len(sent)
-        self.wfile.write(sent)
+        for start in range(0, len(sent), 1 << 17):
+            self.wfile.write(sent[start : start + (1 << 17)])
+            if self.state.faults.bytes_per_s:
+                time.sleep((1 << 17) / self.state.faults.bytes_per_s)
         self.close_connection = self.close_connection or fault == "cut"
 
 
