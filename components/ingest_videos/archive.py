@@ -3,7 +3,7 @@
 import io
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
@@ -86,14 +86,11 @@ class Archive:
         """Close its connections."""
         self._content.close()
 
-    def bring_near(self, n_wanted: int) -> None:
-        """Copy the whole archive if most of its bytes are wanted, or use the copy that is there already.
-
-        Args:
-            n_wanted: How many of its bytes are wanted.
-        """
+    def bring_near(self, wanted: Iterable[zipfile.ZipInfo]) -> None:
+        """Copy the whole archive if most of its bytes are wanted, or use the copy that is there already."""
         if not self._copies or not isinstance(self._content, RangeReader):
             return
+        n_wanted = sum(self._stops[info.header_offset] - info.header_offset for info in wanted)
         if 2 * n_wanted > self.n_bytes or self._copies.has(self._content):
             self._copied = LocalFile(self._copies.bring(self._content))
 

@@ -50,7 +50,7 @@ def fetch_members(
 def _fetch_missing(
     archive: Archive, missing: Mapping[str, zipfile.ZipInfo], *, writing: Writing, workers: int, fetched: Fetched
 ) -> None:
-    archive.bring_near(sum(info.compress_size for info in missing.values()))
+    archive.bring_near(missing.values())
     progress = FetchProgress(n_bytes=sum(info.file_size for info in missing.values()), n_videos=len(missing))
     pool = ThreadPoolExecutor(workers)
     futures: dict[Future[Located], str] = {}

@@ -145,6 +145,8 @@ class RangeReader:
     def _whole(self, response: requests.Response) -> int | None:
         length = response.headers.get("Content-Length", "")
         n_bytes = int(length) if length.isdecimal() else None
+        if self.version and self.version.etag and self.version.etag == response.headers.get("ETag"):
+            n_bytes = n_bytes and self.version.n_bytes  # the same version: a length that differs is a short answer
         self._pin(response, n_bytes)
         return n_bytes
 
