@@ -10,11 +10,13 @@ from typing import Any
 
 import cv2
 import pytest
+from kfp.dsl import Artifact, Dataset, Metrics
 
 from components.contract.buckets import upload_file, write_bytes
 from components.contract.errors import StepError
 from components.contract.files import sha256_of_file
 from components.contract.videos import Manifest, Video, read_manifest
+from components.ingest_videos.component import ingest_videos
 from components.ingest_videos.groups import Grouping
 
 WriteVideo = Callable[..., Path]
@@ -225,13 +227,19 @@ def test_a_list_in_a_bucket_names_objects_and_no_file_of_this_machine(
     upload(classes, f"{gcs_bucket}/a")
     here = classes / "Yodel" / "session0" / "clip 0.mp4"
     rows = ["uri,label", f"{gcs_bucket}/a/Yodel/session0/clip 0.mp4,Yodel", "a/Yodel/session0/clip 1.mp4,Yodel"]
-    rows += [f"{here},Yodel", "a/Yodel/session0/gone.mp4,Yodel", "../other/clip.mp4,Yodel"]
+    rows += [
+        f"{here},Yodel",
+        "a/Yodel/session0/gone.mp4,Yodel",
+        "../other/clip.mp4,Yodel",
+        "gs://,Y",
+        "gs://b/../a.mp4,Y",
+    ]
     write_bytes(f"{gcs_bucket}/list.csv", "\n".join(rows).encode())
 
     ingested = run(f"{gcs_bucket}/list.csv")
 
     assert [video.name.rpartition("/")[2] for video in videos_of(tmp_path).videos] == ["clip 1.mp4", "clip 0.mp4"]
-    assert (ingested.counts["videos"], ingested.counts["rejected"]) == (2, 3)
+    assert (ingested.counts["videos"], ingested.counts["rejected"]) == (2, 5)
 
 
 def test_kinetics_finds_videos_by_their_usual_names_and_counts_those_that_are_missing(
@@ -379,6 +387,43 @@ def test_a_list_that_names_no_video_is_refused_with_what_was_found(
 
     with pytest.raises(StepError, match=message):
         run(tmp_path / name)
+
+
+def test_the_step_takes_every_parameter_of_sources_and_splits(
+    tmp_path: Path, classes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_csv(classes / "mine.csv", [{**row, "group": "", "split": ""} for row in rows_of(classes)])
+
+    def step(**parameters: Any) -> dict[str, float]:
+        digest = ingest_videos.python_func(
+            source=str(table),
+            store_dir=str(tmp_path / "store"),
+            videos=Dataset(uri=str(tmp_path / "videos")),
+            report=Metrics(uri=str(tmp_path / "report")),
+            record=Artifact(uri=str(tmp_path / "record")),
+            source_type="csv",
+            validation_share=1,
+            test_share=0.25,
+            group_by="pattern",
+            group_pattern=r"/(session\d)/",
+            **parameters,
+        )
+        assert read_manifest(tmp_path / "videos").digest == digest
+        metrics: dict[str, float] = json.loads((tmp_path / "report").read_text())
+        return metrics
+
+    first = step()
+    shutil.copytree(tmp_path / "videos", tmp_path / "earlier")
+    again = step(previous_videos=str(tmp_path / "earlier"))
+
+    assert {name: first[f"videos_{name}"] for name in ("train", "validation", "test")} == {
+        "train": 8,
+        "validation": 4,
+        "test": 4,
+    }
+    assert (first["groups"], first["new"], again["new"], first["leak_of_random_split"]) == (8, 16, 0, 0.5)
+    assert read_manifest(tmp_path / "videos").digest == read_manifest(tmp_path / "earlier").digest
+    assert "a random split by video would have put 50% of test videos beside one" in capsys.readouterr().out
 
 
 def test_lists_and_folders_are_not_read_over_http(run: Any) -> None:
