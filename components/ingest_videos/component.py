@@ -32,8 +32,8 @@ def ingest_videos(
     Args:
         source: Address or path: a zip laid out like UCF101's (http, https, gs or local), or, local or gs, a folder or
             a list of videos. env:NAME takes it out of an environment variable, for an address that is signed.
-        store_dir: Folder that keeps between runs the splits of groups, and the videos that are fetched: those of archives
-            and buckets; local files stay where they are.
+        store_dir: Folder that keeps between runs the splits of groups and what is fetched: the videos of archives and
+            buckets; local files stay where they are.
         videos: Manifest of labelled videos, one row per video.
         report: Counts of videos, bytes, groups, what was fetched, reused, left out, and what changed since last time.
         record: What the step was given, what it left, and how it ended.
