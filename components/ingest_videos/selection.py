@@ -55,8 +55,8 @@ class Selection:
     def split_parameters(self) -> Mapping[str, Any]:
         """All that says how groups are made and split."""
         return {
-            "validation": self.shares.validation,
-            "test": self.shares.test,
+            "validation": float(self.shares.validation),  # 1 and 1.0 are one value and two texts
+            "test": float(self.shares.test),
             "group_by": self.grouping.by,
             "group_pattern": self.grouping.pattern,
             "official_split": self.official_split,
