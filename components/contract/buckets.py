@@ -71,10 +71,10 @@ def find_file(uri: str) -> RemoteFile | None:
     return _remote_file(blob) if blob is not None else None
 
 
-def read_bytes(uri: str, *, start: int | None = None, end: int | None = None) -> bytes:
-    """Return an object's bytes, or those from `start` up to and not including `end`."""
+def read_bytes(uri: str, *, start: int | None = None, end: int | None = None, generation: int | None = None) -> bytes:
+    """Return an object's bytes, or those from `start` up to and not including `end`, of a known generation if given."""
     with _explained(uri):
-        data: bytes = _blob(uri).download_as_bytes(
+        data: bytes = _blob(uri, generation=generation).download_as_bytes(
             start=start, end=None if end is None else end - 1, timeout=_TIMEOUT_S
         )
     return data

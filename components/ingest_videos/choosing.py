@@ -8,9 +8,10 @@ from components.contract.errors import StepError
 from components.contract.videos import SPLITS, Split
 from components.ingest_videos.listing import Candidate
 from components.ingest_videos.names import label_order
-from components.ingest_videos.splits import Shares, stable_hash
+from components.ingest_videos.splits import apportioned, stable_hash
 
 _SHOWN_CLASSES = 12
+_ALMOST_ALL = 0.999  # of a class that is in one split only; 1 would mean one video
 
 
 def chosen_labels(asked: Sequence[str], available: Iterable[str]) -> tuple[str, ...]:
@@ -31,29 +32,29 @@ def chosen_labels(asked: Sequence[str], available: Iterable[str]) -> tuple[str, 
 
 
 def chosen_videos(
-    candidates: Iterable[Candidate], splits: Mapping[str, Split], *, videos_per_class: int, shares: Shares
+    candidates: Iterable[Candidate], splits: Mapping[str, Split], *, videos_per_class: int
 ) -> list[Candidate]:
     """Return the videos to take, of every class `videos_per_class` (0: all), sorted by name.
 
-    Every split keeps its share, and as many groups as possible are in it. The order is one of hashes: the same
-    listing always gives the same videos, and a group's split does not depend on how many are taken.
+    Every split keeps its share of the class's groups, and as many groups as possible are in it. The order is one of
+    hashes: the same listing always gives the same videos, and a group's split does not depend on how many are taken.
     """
     of_label: defaultdict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         of_label[candidate.label].append(candidate)
     taken: list[Candidate] = []
     for members in of_label.values():
-        taken += _of_one_class(members, splits, n=videos_per_class or len(members), shares=shares)
+        taken += _of_one_class(members, splits, n=videos_per_class or len(members))
     return sorted(taken, key=lambda candidate: candidate.name)
 
 
-def _of_one_class(
-    members: Iterable[Candidate], splits: Mapping[str, Split], *, n: int, shares: Shares
-) -> list[Candidate]:
+def _of_one_class(members: Iterable[Candidate], splits: Mapping[str, Split], *, n: int) -> list[Candidate]:
     queues: dict[Split, list[Candidate]] = {split: [] for split in SPLITS}
     for candidate in _interleaved(members):
         queues[splits[candidate.group]].append(candidate)
-    counts = shares.counts(n)
+    n_groups = {split: len({candidate.group for candidate in queue}) for split, queue in queues.items()}
+    shares = {split: n_groups[split] / sum(n_groups.values()) for split in SPLITS}
+    counts = apportioned(n, validation=min(shares["validation"], _ALMOST_ALL), test=min(shares["test"], _ALMOST_ALL))
     taken = [candidate for split in SPLITS for candidate in queues[split][: counts[split]]]
     spare = [candidate for split in SPLITS for candidate in queues[split][counts[split] :]]
     return taken + spare[: n - len(taken)]

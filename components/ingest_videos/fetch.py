@@ -1,44 +1,21 @@
 """Fetching an archive's members into the store, several at a time."""
 
-import time
 import zipfile
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from itertools import islice
 
-from components.contract.errors import StepError
-from components.contract.progress import Progress, say
-from components.ingest_videos.archive import Archive, CorruptError
+from components.contract.progress import say
+from components.ingest_videos.archive import Archive
+from components.ingest_videos.fetch_progress import FetchProgress
+from components.ingest_videos.inflating import CorruptError
+from components.ingest_videos.journal import key_of
 from components.ingest_videos.listing import Fetched, Located
-from components.ingest_videos.ranges import NETWORK_FAULTS, UnreachableError
-from components.ingest_videos.store import MemberKey, VideoStore, Writing
+from components.ingest_videos.retrying import persistently
+from components.ingest_videos.store import VideoStore, Writing
 
-_WAITS_S = (0.25, 1.0)  # before the second and the third try
-
-_Result = TypeVar("_Result")
-
-
-def persistently(work: Callable[[], _Result], *, what: str) -> _Result:
-    """Do `work`, again after a wait when the network fails it.
-
-    Args:
-        work: Starts from scratch each time it is called.
-        what: Names it in the error.
-
-    Raises:
-        StepError: When the last try failed too.
-    """
-    for wait_s in (*_WAITS_S, None):
-        try:
-            return work()
-        except (UnreachableError, *NETWORK_FAULTS) as error:
-            reason = str(error) if isinstance(error, UnreachableError) else type(error).__name__
-        if wait_s is not None:
-            time.sleep(wait_s)
-    raise StepError(
-        f"{what} could not be fetched in {len(_WAITS_S) + 1} tries ({reason}).",
-        remedy="Run again when the server answers: what was fetched is kept.",
-    )
+_QUEUED_PER_WORKER = 4
 
 
 def fetch_members(
@@ -52,52 +29,69 @@ def fetch_members(
         store: Where they go.
         workers: How many are fetched at a time.
     """
-    known = store.known()
-    keys = {name: _key(info) for name, info in members.items()}
-    fetched = Fetched(located={name: known[key] for name, key in keys.items() if key in known})
+    keys = {name: key_of(info) for name, info in members.items()}
+    known = store.known(set(keys.values()))
+    unnoted = store.left_unnoted({key for key in keys.values() if key not in known})
+    here = known | unnoted
+    fetched = Fetched(located={name: here[key] for name, key in keys.items() if key in here})
     fetched.n_reused = len(fetched.located)
     missing = {name: info for name, info in members.items() if name not in fetched.located}
     if fetched.n_reused:
         say(f"{fetched.n_reused} of {len(members)} videos are in the store already")
-    if missing:
-        _fetch_missing(archive, missing, store=store, workers=workers, fetched=fetched)
+    if missing or unnoted:
+        with store.writing(n_bytes=sum(info.file_size for info in missing.values())) as writing:
+            for key, located in unnoted.items():
+                writing.note(key, located)
+            if missing:
+                _fetch_missing(archive, missing, writing=writing, workers=workers, fetched=fetched)
     return fetched
 
 
 def _fetch_missing(
-    archive: Archive, missing: Mapping[str, zipfile.ZipInfo], *, store: VideoStore, workers: int, fetched: Fetched
+    archive: Archive, missing: Mapping[str, zipfile.ZipInfo], *, writing: Writing, workers: int, fetched: Fetched
 ) -> None:
-    progress = Progress("videos", total=len(missing))
-    n_bytes = 0
-    in_file_order = sorted(missing, key=lambda name: missing[name].header_offset)
-    with store.writing() as writing:
-        pool = ThreadPoolExecutor(workers)
-        try:
-            futures = {pool.submit(_fetch_one, archive, missing[name], writing): name for name in in_file_order}
-            for future in as_completed(futures):
+    archive.bring_near(missing.values())
+    progress = FetchProgress(n_bytes=sum(info.file_size for info in missing.values()), n_videos=len(missing))
+    pool = ThreadPoolExecutor(workers)
+    futures: dict[Future[Located], str] = {}
+    in_file_order = iter(sorted(missing, key=lambda name: missing[name].header_offset))
+    try:
+        while True:
+            for name in islice(in_file_order, workers * _QUEUED_PER_WORKER - len(futures)):
+                futures[pool.submit(_fetch_one, archive, missing[name], writing, progress)] = name
+            if not futures:
+                break
+            for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 name = futures.pop(future)
                 try:
                     located = future.result()
                 except CorruptError as corrupt:
                     fetched.rejected[name] = str(corrupt)
                 else:
-                    writing.note(_key(missing[name]), located)
+                    writing.note(key_of(missing[name]), located)
                     fetched.located[name] = located
                     fetched.n_fetched += 1
-                    n_bytes += located.bytes
-                progress.add(detail=f"{n_bytes / 1e6:.1f} MB")
-        finally:
-            # After an error, or when told to end: what has not begun does not begin.
-            pool.shutdown(wait=True, cancel_futures=True)
+                progress.count(0, n_videos=1)
+    finally:
+        # After an error, or when told to end: what has not begun does not begin.
+        pool.shutdown(wait=True, cancel_futures=True)
+    archive.drop_copy()
 
 
-def _fetch_one(archive: Archive, info: zipfile.ZipInfo, writing: Writing) -> Located:
-    def copied() -> Located:
-        with archive.reading(info) as content:
-            return writing.add(_key(info), content)
+def _fetch_one(archive: Archive, info: zipfile.ZipInfo, writing: Writing, progress: FetchProgress) -> Located:
+    def copied(*, afresh: bool) -> Located:
+        return writing.add(key_of(info), _counted(archive.content(info, afresh=afresh), progress))
 
-    return persistently(copied, what=info.filename)
+    for afresh in (False, True):
+        try:
+            return persistently(partial(copied, afresh=afresh), what=info.filename)
+        except CorruptError:
+            if not archive.is_far:
+                raise
+    return persistently(partial(copied, afresh=True), what=info.filename)
 
 
-def _key(info: zipfile.ZipInfo) -> MemberKey:
-    return MemberKey(name=info.filename, bytes=info.file_size, crc32=info.CRC)
+def _counted(pieces: Iterator[bytes], progress: FetchProgress) -> Iterator[bytes]:
+    for piece in pieces:
+        progress.count(len(piece))
+        yield piece

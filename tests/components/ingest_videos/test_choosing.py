@@ -21,8 +21,8 @@ def candidates_of(label: str, sizes: list[int]) -> list[Candidate]:
 
 
 def chosen(candidates: list[Candidate], n: int) -> tuple[list[Candidate], Counter[str]]:
-    splits = split_of_groups([(candidate.label, candidate.group) for candidate in candidates], SHARES)
-    taken = chosen_videos(candidates, splits, videos_per_class=n, shares=SHARES)
+    splits = split_of_groups(candidates, SHARES)
+    taken = chosen_videos(candidates, splits, videos_per_class=n)
     return taken, Counter(splits[candidate.group] for candidate in taken)
 
 
