@@ -15,6 +15,8 @@ KERAS_NAME = "model.keras"
 SAVED_MODEL_NAME = "saved_model"
 LABELS_NAME = "labels.txt"
 HISTORY_NAME = "history.json"
+# What the Keras model answered right after training: arrays `clips` (uint8) and `probabilities` (float32).
+ANSWERS_NAME = "expected_answers.npz"
 
 # The SavedModel's serving signature: uint8 clips in; probabilities and the likeliest label out.
 SIGNATURE = "serving_default"
@@ -82,7 +84,7 @@ def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) ->
     properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
     saved_files = (path for path in (folder / SAVED_MODEL_NAME).rglob("*") if path.is_file())
     left_out = {str(path.relative_to(folder)): None for path in saved_files}
-    content = {**left_out, HISTORY_NAME: None, KERAS_NAME: weights_sha256}
+    content = {**left_out, HISTORY_NAME: None, ANSWERS_NAME: None, KERAS_NAME: weights_sha256}
     return finish(folder, kind=KIND, properties=properties, content=content)
 
 

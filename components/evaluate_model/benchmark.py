@@ -20,7 +20,8 @@ from components.contract.clips import (
 )
 from components.contract.figures import Figure
 from components.contract.model import CLIPS_INPUT, PROBABILITIES_OUTPUT
-from components.evaluate_model.scoring import load_classifier, scored_clips
+from components.evaluate_model.scoring import scored_clips
+from components.serving.saved_model import load_classifier
 
 _GEOMETRY = ClipGeometry(n_frames=16, frame_height=64, frame_width=80)
 _N_CLIPS, _BATCH_SIZE, _ROUNDS = 256, 32, 3

@@ -24,8 +24,9 @@ from components.evaluate_model.scores import (
     interval_of_mean,
     scores_of,
 )
-from components.evaluate_model.scoring import Classifier, load_classifier, scored_clips
+from components.evaluate_model.scoring import scored_clips
 from components.evaluate_model.thumbnails import strips_of
+from components.serving.saved_model import Classifier, load_classifier
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,9 @@ import numpy.typing as npt
 from components.contract.clip_dataset import read_clip_batches
 from components.contract.clips import Clips, read_clips
 from components.contract.errors import StepError
-from components.contract.model import CLIPS_INPUT, PROBABILITIES_OUTPUT, SIGNATURE
 from components.contract.progress import Progress
 from components.contract.videos import Split
-
-Frames: TypeAlias = npt.NDArray[np.uint8]
-Classifier: TypeAlias = Callable[[Frames], npt.NDArray[np.float32]]
+from components.serving.saved_model import Classifier, Frames, load_classifier
 
 
 @dataclass(frozen=True)
@@ -57,37 +53,6 @@ def score_split(
     """
     classifier = load_classifier(saved_model_dir)
     return scored_clips(classifier, clips_dir, read_clips(clips_dir), split, transform=transform, batch_size=batch_size)
-
-
-def load_classifier(saved_model_dir: Path) -> Classifier:
-    """Load a SavedModel's serving signature as a function from frames to probabilities.
-
-    Raises:
-        StepError: If it cannot be loaded or has not the expected signature.
-    """
-    import tensorflow as tf
-
-    remedy = "Give a model that train_model wrote."
-    try:
-        loaded = tf.saved_model.load(str(saved_model_dir))
-        signature = loaded.signatures[SIGNATURE]
-    except (OSError, ValueError, KeyError) as error:
-        raise StepError(f"{saved_model_dir} is no SavedModel that can be served ({error}).", remedy=remedy) from error
-    inputs = set(signature.structured_input_signature[1])
-    if inputs != {CLIPS_INPUT} or PROBABILITIES_OUTPUT not in signature.structured_outputs:
-        raise StepError(
-            f"{saved_model_dir} takes {sorted(inputs)} and gives {sorted(signature.structured_outputs)}; "
-            f"expected {CLIPS_INPUT!r} and {PROBABILITIES_OUTPUT!r}.",
-            remedy=remedy,
-        )
-
-    def classify(frames: Frames) -> npt.NDArray[np.float32]:
-        answer: npt.NDArray[np.float32] = signature(**{CLIPS_INPUT: tf.constant(frames)})[PROBABILITIES_OUTPUT].numpy()
-        return answer
-
-    # A signature holds its model only weakly: without this the variables would be gone at the first call.
-    classify.__dict__["model"] = loaded
-    return classify
 
 
 def scored_clips(

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf  # noqa: TID253 - only training imports this module
 
 from components.contract.clips import ClipGeometry
-from components.contract.files import write_bytes, write_json
+from components.contract.files import replacing, write_bytes, write_json
 from components.contract.finished import Finished
 from components.contract.model import (
+    ANSWERS_NAME,
     CLIPS_INPUT,
     HISTORY_NAME,
     KERAS_NAME,
@@ -38,6 +39,7 @@ def export_model(folder: Path, model: Any, trained: TrainedModel, history: Seque
     write_served_description(folder / SAVED_MODEL_NAME, served)
     write_bytes(folder / LABELS_NAME, "".join(f"{label}\n" for label in trained.labels).encode())
     write_json(folder / HISTORY_NAME, [asdict(row) for row in history])
+    _save_answers(folder / ANSWERS_NAME, model, trained.geometry)
     return finish_model(folder, trained, weights_sha256=weights_sha256(model))
 
 
@@ -54,6 +56,14 @@ def save_for_serving(folder: Path, model: Any, *, labels: Sequence[str], geometr
     # The variables alone: what else hangs on a Keras model would be saved with it.
     served.model_variables = [variable.value for variable in model.variables]
     tf.saved_model.save(served, str(folder), signatures={SIGNATURE: serve})
+
+
+def _save_answers(path: Path, model: Any, geometry: ClipGeometry) -> None:
+    """Keep what the model answers to two clips of noise: push_model asks the SavedModel the same in a clean process."""
+    clips = np.random.default_rng(0).integers(0, 256, (2, *geometry.shape), dtype=np.uint8)
+    probabilities = tf.nn.softmax(model(clips, training=False)).numpy()
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, clips=clips, probabilities=probabilities)
 
 
 def weights_sha256(model: Any) -> str:
