@@ -105,7 +105,7 @@ def measure(model: Path) -> Measured:
         answers, latencies = [], []
         for _ in range(1 + _TIMED_ANSWERS):  # the first one also traces
             started = time.perf_counter()
-            answers.append(predictor.predict(video))
+            answers.append(predictor.predict(str(video)))
             latencies.append(time.perf_counter() - started)
     probabilities = np.array(list(answers[-1].probabilities.values()))
     are_probabilities = np.isfinite(probabilities).all() and abs(probabilities.sum() - 1) < 1e-3
