@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '
 venv := .venv
 bin := $(venv)/bin
 
-.PHONY: help setup demo test test-cluster test-containers check bench images format compile lock clean
+.PHONY: help setup demo test faults test-flink test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,13 @@ demo: setup ## Draw the demo videos, run the whole pipeline on them, show the sc
 
 test: setup ## Run the tests.
 	$(bin)/python -m pytest
+
+# pytest exits with 5 where no test has the marker.
+faults: setup ## Run the long fault tests: steps killed again and again.
+	$(bin)/python -m pytest -m faults || [ $$? -eq 5 ]
+
+test-flink: setup ## Run the tests on a local Flink cluster.
+	$(bin)/python -m pytest -m flink || [ $$? -eq 5 ]
 
 prism := build/prism/node_modules/.bin
 
