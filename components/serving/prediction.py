@@ -17,7 +17,7 @@ from components.serving.directory import ServingDirectory, numbers
 from components.serving.place import place_at
 from components.serving.saved_model import Frames, load_classifier
 from components.video.errors import UnreadableError
-from components.video.preparation import read_clip, stored_preparation
+from components.video.preparation import read_clips, stored_preparation
 
 _GRAPH_NAME = "saved_model.pb"
 
@@ -84,7 +84,8 @@ class Predictor:
     def _frames(self, video: str) -> Frames:
         """Return the clips of a video: RGB, uint8, shape (clips, time, height, width, 3)."""
         with _local(video) as path:
-            return read_clip(path, geometry=self.served.geometry, preparation=self._preparation).frames[None]
+            clips = read_clips(path, geometry=self.served.geometry, preparation=self._preparation)
+        return np.stack([clip.frames for clip in clips])
 
     def _answer(self, video: str, clips: Frames) -> Prediction:
         probabilities = self.classify(clips).mean(axis=0)
