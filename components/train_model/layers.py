@@ -28,9 +28,7 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         (batch, time, height, width, filters)
     """
 
-    def __init__(
-        self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any
-    ) -> None:
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any) -> None:
         super().__init__(**options)
         time, height, width = kernel_size
         self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged
@@ -80,9 +78,7 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         (batch, time, height, width, filters)
     """
 
-    def __init__(
-        self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any
-    ) -> None:
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any) -> None:
         super().__init__(**options)
         time, height, width = kernel_size
         self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged

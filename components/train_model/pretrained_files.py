@@ -39,7 +39,7 @@ def fetched_model(uri: str, folder: Path, *, sha256: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise StepError(
             f"pretrained_sha256 is {sha256!r}, no SHA-256.",
-            remedy="Give 64 hexadecimal digits: sha256sum of the file; of a folder, (cd FOLDER; LC_ALL=C find . -type f "
+            remedy="Give 64 hexadecimal digits: sha256sum of the file; of a folder, (cd FOLDER; find . -type f "
             "| cut -c3- | LC_ALL=C sort | xargs sha256sum | sha256sum).",
         )
     # The digest is compared on our own copy: nobody changes it between the check and the use.
@@ -111,7 +111,8 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 
 def _unsafe(path: Path, what: str) -> StepError:
     return StepError(
-        f"{path.name} {what}: it could run code of its own.", remedy="Give a model of Keras' own layers, saved as .keras."
+        f"{path.name} {what}: it could run code of its own.",
+        remedy="Give a model of Keras' own layers, saved as .keras.",
     )
 
 
@@ -128,7 +129,9 @@ def _copied(uri: str, folder: Path) -> Path:
     elif uri.startswith(("http://", "https://")):
         _download(uri, target)
     elif "://" in uri:
-        raise StepError(f"{_shown(uri)} has no scheme that is known.", remedy="Give a path, gs://, http:// or https://.")
+        raise StepError(
+            f"{_shown(uri)} has no scheme that is known.", remedy="Give a path, gs://, http:// or https://."
+        )
     elif Path(uri).is_dir():
         shutil.copytree(uri, target)
     elif Path(uri).is_file():

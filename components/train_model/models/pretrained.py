@@ -111,7 +111,9 @@ def _of_frames(values: Any, body: Any) -> Any:
     _, n_frames, height, width, channels = values.shape
     features = _pooled(_asked(body, ops.reshape(values, (-1, height, width, channels))))
     features = ops.reshape(features, (-1, n_frames, features.shape[-1]))
-    return layers.GlobalAveragePooling1D()(layers.Conv1D(_MOTION_FILTERS, 3, padding="same", activation="relu")(features))
+    return layers.GlobalAveragePooling1D()(
+        layers.Conv1D(_MOTION_FILTERS, 3, padding="same", activation="relu")(features)
+    )
 
 
 def _asked(body: Any, values: Any) -> Any:
