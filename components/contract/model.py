@@ -17,6 +17,8 @@ LABELS_NAME = "labels.txt"
 HISTORY_NAME = "history.json"
 # What the Keras model answered right after training: arrays `clips` (uint8) and `probabilities` (float32).
 ANSWERS_NAME = "expected_answers.npz"
+MODEL_SUMMARY_NAME = "model_summary.json"
+MODEL_DIAGRAM_NAME = "model_diagram.html"
 
 # The SavedModel's serving signature: uint8 clips in; probabilities and the likeliest label out.
 SIGNATURE = "serving_default"
@@ -76,15 +78,18 @@ def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) ->
     """Mark a model folder as finished; `trained.digest` is ignored, the result carries the right one.
 
     Args:
-        folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME.
+        folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME, MODEL_SUMMARY_NAME and
+            MODEL_DIAGRAM_NAME; it may hold more.
         trained: What it holds.
         weights_sha256: Checksum of architecture and weights. It stands for the Keras file and the SavedModel,
-            whose bytes carry dates and random identifiers; the history, which carries times, is left out.
+            whose bytes carry dates and random identifiers; the history, which carries times, and the summary and
+            diagram, which only retell the architecture, are left out.
     """
     properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
     saved_files = (path for path in (folder / SAVED_MODEL_NAME).rglob("*") if path.is_file())
     left_out = {str(path.relative_to(folder)): None for path in saved_files}
-    content = {**left_out, HISTORY_NAME: None, ANSWERS_NAME: None, KERAS_NAME: weights_sha256}
+    retold = dict.fromkeys((HISTORY_NAME, ANSWERS_NAME, MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME))
+    content = {**left_out, **retold, KERAS_NAME: weights_sha256}
     return finish(folder, kind=KIND, properties=properties, content=content)
 
 
