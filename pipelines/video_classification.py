@@ -45,6 +45,7 @@ def video_classification(settings: Settings) -> None:
     evaluated = evaluate_model(
         clips=extracted.outputs["clips"],
         clips_digest=extracted.outputs["Output"],
+        rejects=extracted.outputs["rejects"],
         model=trained.outputs["model"],
         model_digest=trained.outputs["Output"],
         baseline=found.outputs["baseline"],

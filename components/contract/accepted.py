@@ -5,7 +5,6 @@ TF Serving loads any integer-named child of its base path, so what is not a mode
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,55 +58,6 @@ def accepted_root(serving_dir: str) -> Path:
     """Return the folder that holds the accepted records of a serving directory."""
     path = Path(serving_dir)
     return path.with_name(f"{path.name}.accepted")
-
-
-def serving_folder(serving_dir: str) -> Path:
-    """Return the serving directory as a path.
-
-    Raises:
-        StepError: If it is no folder of this machine.
-    """
-    if "://" in serving_dir:
-        raise StepError(
-            f"The serving directory {serving_dir!r} is a bucket; versions are published to local folders only so far.",
-            remedy="Give a folder of this machine or of a mounted volume.",
-        )
-    if not Path(serving_dir).name:
-        raise StepError(
-            f"The serving directory {serving_dir!r} has no name of its own.",
-            remedy="Give a folder with a name, e.g. models/actions: its records go beside it.",
-        )
-    return Path(serving_dir)
-
-
-def version_numbers(folder: Path) -> list[int]:
-    """Return the integer-named entries of a folder, in order; a folder that does not exist has none."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal())
-
-
-def newest_accepted(serving_dir: str, *, warn: Callable[[str], None]) -> Accepted | None:
-    """Return the record of the newest version that is both served and accepted, or None.
-
-    Args:
-        serving_dir: The serving directory.
-        warn: Is told of every damaged record that is passed over.
-    """
-    root = accepted_root(serving_dir)
-    for version in reversed(version_numbers(root)):
-        if not is_served(serving_dir, version):
-            continue
-        try:
-            return read_accepted(root / str(version))
-        except StepError as error:
-            warn(f"The record of version {version} is passed over: {error}")
-    return None
-
-
-def is_served(serving_dir: str, version: int) -> bool:
-    """Say whether the serving directory holds a whole SavedModel under this version."""
-    return (Path(serving_dir) / str(version) / "saved_model.pb").is_file()
 
 
 def run_fingerprint(run_key: str) -> str:

@@ -7,12 +7,15 @@ from pathlib import Path
 _COMPONENTS = Path(__file__).resolve().parent.parent
 _LOCK = _COMPONENTS.parent / "requirements.lock"
 _SHARED = ("contract", "video")
+# Shared by some steps only, so that a change there does not extract or train anew.
+_SHARED_BY_SOME = {"serving": ("find_baseline", "evaluate_model", "push_model")}
 
 
 @cache
 def step_code_digest(step: str) -> str:
-    """Return the digest of a step's folder, of what all steps share, and of the lock."""
-    return _digest([_COMPONENTS / step, *(_COMPONENTS / name for name in _SHARED)])
+    """Return the digest of a step's folder, of what it shares with others, and of the lock."""
+    shared = [*_SHARED, *(name for name, steps in _SHARED_BY_SOME.items() if step in steps)]
+    return _digest([_COMPONENTS / step, *(_COMPONENTS / name for name in shared)])
 
 
 @cache

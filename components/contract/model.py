@@ -17,6 +17,10 @@ LABELS_NAME = "labels.txt"
 HISTORY_NAME = "history.json"
 HISTORY_PLOT_NAME = "history.png"
 TENSORBOARD_NAME = "tensorboard"
+# What the Keras model answered right after training: arrays `clips` (uint8) and `probabilities` (float32).
+ANSWERS_NAME = "expected_answers.npz"
+MODEL_SUMMARY_NAME = "model_summary.json"
+MODEL_DIAGRAM_NAME = "model_diagram.html"
 
 # The SavedModel's serving signature: uint8 clips in; probabilities and the likeliest label out.
 SIGNATURE = "serving_default"
@@ -76,17 +80,19 @@ def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) ->
     """Mark a model folder as finished; `trained.digest` is ignored, the result carries the right one.
 
     Args:
-        folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME.
+        folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME, MODEL_SUMMARY_NAME and
+            MODEL_DIAGRAM_NAME; it may hold more.
         trained: What it holds.
         weights_sha256: Checksum of architecture and weights. It stands for the Keras file and the SavedModel,
-            whose bytes carry dates and random identifiers; the history and its log, which carry times, and the plot are
-            left out.
+            whose bytes carry dates and random identifiers. Left out are the history and its log, which carry times, and
+            what only retells: the plot, the summary, the diagram, the expected answers.
     """
     properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
     folders = (folder / SAVED_MODEL_NAME, folder / TENSORBOARD_NAME)
     unlike = [path for inner in folders for path in inner.rglob("*") if path.is_file()]
     left_out = {str(path.relative_to(folder)): None for path in unlike}
-    content = {**left_out, HISTORY_NAME: None, HISTORY_PLOT_NAME: None, KERAS_NAME: weights_sha256}
+    retold = (HISTORY_NAME, HISTORY_PLOT_NAME, ANSWERS_NAME, MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME)
+    content = {**left_out, **dict.fromkeys(retold), KERAS_NAME: weights_sha256}
     return finish(folder, kind=KIND, properties=properties, content=content)
 
 

@@ -20,7 +20,8 @@ from components.contract.clips import (
 )
 from components.contract.figures import Figure
 from components.contract.model import CLIPS_INPUT, PROBABILITIES_OUTPUT
-from components.evaluate_model.scoring import load_classifier, scored_clips
+from components.evaluate_model.scoring import Contender, scored_clips
+from components.serving.saved_model import load_classifier
 
 _GEOMETRY = ClipGeometry(n_frames=16, frame_height=64, frame_width=80)
 _N_CLIPS, _BATCH_SIZE, _ROUNDS = 256, 32, 3
@@ -38,12 +39,13 @@ def figures() -> Iterator[Figure]:
         _write_model(folder / "saved_model")
         clips = read_clips(folder / "clips")
         classifier = load_classifier(folder / "saved_model")
+        contenders = {"": Contender(classifier, clips.labels)}
         batch = np.random.default_rng(1).integers(0, 256, (_BATCH_SIZE, *_GEOMETRY.shape), dtype=np.uint8)
         classifier(batch)
         ours, forward, reading = [], [], []
         for _ in range(_ROUNDS):
             started = time.perf_counter()
-            scored_clips(classifier, folder / "clips", clips, "test", batch_size=_BATCH_SIZE)
+            scored_clips(contenders, folder / "clips", clips, "test", labels=clips.labels, batch_size=_BATCH_SIZE)
             between = time.perf_counter()
             for _ in range(_N_CLIPS // _BATCH_SIZE):
                 classifier(batch)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.evaluate_model.calibration import Calibration
+
 PANEL_WIDTH, PANEL_HEIGHT = 420, 246
 LEFT, RIGHT, TOP, BOTTOM = 46, 404, 10, 200
 _MOST_CLASSES_WITH_COUNTS = 30  # more, and the cells are too small for a number
@@ -168,6 +170,49 @@ def heat_map(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> HeatM
             for column, count in enumerate(counts)
             if count
         ),
+    )
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bin of a reliability diagram.
+
+    Attributes:
+        x: Left edge in pixels.
+        y: Top, in pixels.
+        width: In pixels.
+        height: In pixels.
+        meant_y: Where its top were if the model were as right as it is sure.
+        title: What it says in words.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    meant_y: float
+    title: str
+
+
+def reliability(calibration: Calibration) -> tuple[Bar, ...]:
+    """Lay out a reliability diagram, accuracy over confidence, in a box of PANEL_WIDTH by PANEL_HEIGHT pixels."""
+
+    def x_of(share: float) -> float:
+        return round(LEFT + (RIGHT - LEFT) * share, 1)
+
+    def y_of(share: float) -> float:
+        return round(BOTTOM - (BOTTOM - TOP) * share, 1)
+
+    return tuple(
+        Bar(
+            x=x_of(each.low),
+            y=y_of(each.accuracy),
+            width=round(x_of(each.high) - x_of(each.low) - 1, 1),
+            height=round(BOTTOM - y_of(each.accuracy), 1),
+            meant_y=y_of(each.confidence),
+            title=f"{each.n_videos} videos, {each.confidence:.0%} sure, {each.accuracy:.0%} right",
+        )
+        for each in calibration.bins
     )
 
 

@@ -1,11 +1,14 @@
 """The gate: which rules decide whether a model may be pushed, and what each found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.contract.accepted import Accepted
-from components.contract.clips import Clips
+from components.contract.model import TrainedModel
 from components.contract.verdict import Rule
-from components.evaluate_model.scores import Interval, SplitScores
+from components.evaluate_model.scores import Interval, ScoredVideos, SplitScores
+
+FEWEST_VIDEOS_OF_A_CLASS = 10
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,9 @@ class Comparison:
         served_accuracy: Its accuracy.
         difference: Accuracy of the model minus that of the served one.
         interval: Of the difference, paired: each drawn group counts for both.
+        p_value: Of the paired test that the model is no better; see `scores.paired_p_value`.
+        worst_drop: The class whose recall fell most, and by how much, among those with enough test videos; None where
+            no class has enough.
         same_preparation: Whether the served model was trained on frames chosen and resized as these are.
     """
 
@@ -24,6 +30,8 @@ class Comparison:
     served_accuracy: float
     difference: float
     interval: Interval
+    p_value: float
+    worst_drop: tuple[str, float] | None
     same_preparation: bool
 
 
@@ -35,36 +43,52 @@ class Incomparable:
     reason: str
 
 
-def why_incomparable(served: Accepted, clips: Clips, *, model_digest: str) -> str | None:
+def why_incomparable(served: Accepted, model: TrainedModel) -> str | None:
     """Say why comparing with the served model would mean nothing, or None where it means something.
 
-    Other labels or another clip shape make another task. The same model again is no challenger; its push does nothing.
+    Other labels or another clip shape make another task; labels in another order are the same. The same model again is
+    no challenger; its push does nothing.
     """
-    if served.model_digest == model_digest:
+    if served.model_digest == model.digest:
         return "it is this very model"
-    if served.labels != clips.labels:
-        return f"it knows {len(served.labels)} classes, these clips have {len(clips.labels)}, and they are not the same"
-    if served.geometry != clips.geometry:
-        return f"it takes clips of {_shape(served.geometry.shape)}, these are {_shape(clips.geometry.shape)}"
+    if set(served.labels) != set(model.labels):
+        return f"it knows {len(served.labels)} classes, this one {len(model.labels)}, and they are not the same"
+    if served.geometry != model.geometry:
+        return f"it takes clips of {_shape(served.geometry.shape)}, these are {_shape(model.geometry.shape)}"
     return None
 
 
-def judge(
-    test: SplitScores,
-    *,
-    served: Comparison | Incomparable | None,
-    min_accuracy: float,
-    min_improvement: float,
-) -> tuple[Rule, ...]:
+@dataclass(frozen=True)
+class Demands:
+    """What the gate asks for.
+
+    Attributes:
+        min_accuracy: Accuracy that the model must reach, 0 to 1.
+        min_improvement: By how much it must exceed the served model's accuracy, -1 to 1.
+        max_p_value: Above this the improvement may be chance, 0 to 1; 1 asks for no proof.
+        max_class_drop: By how much the recall of a class may fall, 0 to 1.
+    """
+
+    min_accuracy: float = 0.0
+    min_improvement: float = 0.0
+    max_p_value: float = 1.0
+    max_class_drop: float = 1.0
+
+
+def judge(test: SplitScores, *, served: Comparison | Incomparable | None, demands: Demands) -> tuple[Rule, ...]:
     """Apply every rule of the gate.
 
     Args:
         test: Scores of the test split.
         served: What the comparison with the served model found, or None where no model is served.
-        min_accuracy: Accuracy that the model must reach.
-        min_improvement: By how much it must exceed the served model's accuracy.
+        demands: What is asked for.
     """
-    return (_accuracy_rule(test, min_accuracy), _improvement_rule(served, min_improvement))
+    return (
+        _accuracy_rule(test, demands.min_accuracy),
+        _improvement_rule(served, demands.min_improvement),
+        _chance_rule(served, demands.max_p_value),
+        _class_rule(served, demands.max_class_drop),
+    )
 
 
 def _accuracy_rule(test: SplitScores, min_accuracy: float) -> Rule:
@@ -87,11 +111,8 @@ def _improvement_rule(served: Comparison | Incomparable | None, min_improvement:
     gains them nothing.
     """
     name = "min_improvement"
-    if served is None:
-        return Rule(name, True, None, None, "No model is served yet, so there is none to beat.")
-    if isinstance(served, Incomparable):
-        found = f"The served version {served.version} cannot be compared: {served.reason}."
-        return Rule(name, True, None, None, f"{found} The rule does not apply.")
+    if not isinstance(served, Comparison):
+        return _without_comparison(name, served)
     passed = served.difference > min_improvement
     return Rule(
         name,
@@ -101,6 +122,48 @@ def _improvement_rule(served: Comparison | Incomparable | None, min_improvement:
         f"{_difference(served)}; {'enough' if passed else 'not enough'}: "
         f"it must be better by more than {100 * min_improvement:.1f} points.{_caution(served)}",
     )
+
+
+def _chance_rule(served: Comparison | Incomparable | None, max_p_value: float) -> Rule:
+    name = "max_p_value"
+    if not isinstance(served, Comparison):
+        return _without_comparison(name, served)
+    chance = f"Were the two equally good, a difference like this would come up with probability {served.p_value:.3g}"
+    asked = "no proof is asked for" if max_p_value == 1 else f"at most {max_p_value:g} is asked for"
+    return Rule(name, served.p_value <= max_p_value, served.p_value, max_p_value, f"{chance}; {asked}.")
+
+
+def _class_rule(served: Comparison | Incomparable | None, max_class_drop: float) -> Rule:
+    name = "max_class_drop"
+    if not isinstance(served, Comparison):
+        return _without_comparison(name, served)
+    if served.worst_drop is None:
+        few = f"No class has {FEWEST_VIDEOS_OF_A_CLASS} test videos, so its recall says too little to compare."
+        return Rule(name, True, None, None, few)
+    label, drop = served.worst_drop
+    says = f"The recall of {label} changed most for the worse, by {-100 * drop:+.1f} points"
+    limit = f"a fall of up to {100 * max_class_drop:.1f} points is allowed"
+    return Rule(name, drop <= max_class_drop, drop, max_class_drop, f"{says}; {limit}.")
+
+
+def _without_comparison(name: str, served: Incomparable | None) -> Rule:
+    if served is None:
+        return Rule(name, True, None, None, "No model is served yet, so there is none to beat.")
+    found = f"The served version {served.version} cannot be compared: {served.reason}."
+    return Rule(name, True, None, None, f"{found} The rule does not apply.")
+
+
+def worst_drop(challenger: ScoredVideos, served: ScoredVideos, *, labels: Sequence[str]) -> tuple[str, float] | None:
+    """Return the class whose recall fell most, and by how much; None where no class has enough test videos."""
+    drops = []
+    for index, label in enumerate(labels):
+        of_class = challenger.true == index
+        if of_class.sum() >= FEWEST_VIDEOS_OF_A_CLASS:
+            drops.append((float(served.is_right[of_class].mean() - challenger.is_right[of_class].mean()), label))
+    if not drops:
+        return None
+    drop, label = max(drops)
+    return label, drop
 
 
 def _difference(served: Comparison) -> str:

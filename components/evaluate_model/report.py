@@ -1,6 +1,7 @@
 """The page: what a person reads of an evaluation, in one file that needs no network and no script."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,17 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from components.contract.clips import Reject
 from components.contract.files import write_bytes
 from components.contract.model import TrainedModel
 from components.contract.verdict import Verdict
 from components.contract.videos import SPLITS
 from components.evaluate_model import charts
+from components.evaluate_model.calibration import Calibration
+from components.evaluate_model.controls import Controls
 from components.evaluate_model.examples import Example
 from components.evaluate_model.scores import SplitScores
+from components.evaluate_model.slices import Slice
 from components.evaluate_model.thumbnails import Strip
 
 _TEMPLATE_NAME = "report.html.jinja"
@@ -28,12 +33,16 @@ class Contents:
         verdict: The gate's answer.
         test: Scores of the test split.
         train: Scores of the train split.
+        calibration: Of the test split.
+        slices: Parts of the test split.
+        controls: Accuracy without motion, or None where a clip has one frame.
         served_accuracy: Of the served model on the same test videos, or None where there is none to compare with.
         confidence: Of the intervals, 0 to 1.
         labels: Class names.
         history: Values by epoch, by name, as training measured them.
         n_videos: Number of videos by class and split, in the order of labels and splits.
         n_clips: Number of clips by split.
+        rejects: Videos that gave no clip.
         examples: Test videos to look at.
         strips: Their pictures, by video.
         model: What was judged.
@@ -42,12 +51,16 @@ class Contents:
     verdict: Verdict
     test: SplitScores
     train: SplitScores
+    calibration: Calibration
+    slices: Sequence[Slice]
+    controls: Controls | None
     served_accuracy: float | None
     confidence: float
     labels: Sequence[str]
     history: Mapping[str, Sequence[float]]
     n_videos: Sequence[Sequence[int]]
     n_clips: Sequence[int]
+    rejects: Sequence[Reject]
     examples: Sequence[Example]
     strips: Mapping[str, Strip]
     model: TrainedModel
@@ -67,7 +80,7 @@ def page_of(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = percent
     environment.filters["count"] = lambda number: f"{number:,}"
     template = environment.get_template(_TEMPLATE_NAME)
     return template.render(
@@ -79,6 +92,8 @@ def page_of(contents: Contents) -> str:
             ("Train", contents.train, charts.heat_map(contents.train.confusion, contents.labels)),
         ],
         facts=_facts(contents),
+        reliability=charts.reliability(contents.calibration),
+        reasons=Counter(reject.reason for reject in contents.rejects).most_common(),
         chart=charts,
     )
 
@@ -135,5 +150,6 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share as people read it, a dash where there is none."""
     return "\N{EN DASH}" if share is None else f"{share:.1%}"

@@ -236,6 +236,26 @@ def interval_of_mean(
     return Interval(float(low), float(high), n_groups)
 
 
+def paired_p_value(differences: npt.NDArray[np.generic], groups: Sequence[str], *, n_draws: int, seed: int) -> float:
+    """Return how probable a mean difference this great would be if neither model were better.
+
+    A one-sided randomization test: were the two models alike, either could have given either answer, so the sign of a
+    group's sum of differences is drawn anew (Edgington and Onghena 2007, Randomization Tests). The estimate counts the
+    observed assignment too, so it is never 0 (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
+
+    Args:
+        differences: The challenger's value minus the champion's, one per video, shape (videos,).
+        groups: Each video's group.
+        n_draws: How often the signs are drawn.
+        seed: Of the draws.
+    """
+    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.bincount(place, weights=differences.astype(np.float64))
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(n_draws, len(sums)))
+    as_great = int((signs @ sums >= sums.sum() - 1e-9).sum())
+    return (1 + as_great) / (1 + n_draws)
+
+
 def _accuracy_interval(scored: ScoredVideos, *, confidence: float, n_bootstrap: int, seed: int) -> Interval:
     interval = interval_of_mean(
         scored.is_right, scored.groups, confidence=confidence, n_bootstrap=n_bootstrap, seed=seed

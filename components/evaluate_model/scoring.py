@@ -1,9 +1,8 @@
-"""What a SavedModel says of the clips of a split: one pass that keeps truth and answer together."""
+"""What models say of the clips of a split: one pass that keeps truth and answers together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,40 @@ import numpy.typing as npt
 from components.contract.clip_dataset import read_clip_batches
 from components.contract.clips import Clips, read_clips
 from components.contract.errors import StepError
-from components.contract.model import CLIPS_INPUT, PROBABILITIES_OUTPUT, SIGNATURE
 from components.contract.progress import Progress
 from components.contract.videos import Split
+from components.serving.saved_model import Classifier, Frames, load_classifier
 
-Frames: TypeAlias = npt.NDArray[np.uint8]
-Classifier: TypeAlias = Callable[[Frames], npt.NDArray[np.float32]]
+
+@dataclass(frozen=True)
+class Contender:
+    """A model as it is asked.
+
+    Attributes:
+        classify: Gives float32, shape (batch, labels).
+        labels: Class names in the order of its answers.
+        transform: Changes the frames before it sees them, e.g. turns time around; RGB, uint8,
+            shape (batch, time, height, width, 3) in and out.
+    """
+
+    classify: Classifier
+    labels: Sequence[str]
+    transform: Callable[[Frames], Frames] | None = None
+
+    def answer(self, frames: Frames, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Answer a batch, in the order of `labels`.
+
+        Raises:
+            StepError: If the model has not one answer per label.
+        """
+        answer = self.classify(frames if self.transform is None else self.transform(frames))
+        if answer.shape != (len(frames), len(self.labels)):
+            raise StepError(
+                f"The model answers {len(frames)} clips with an array of shape {answer.shape}; "
+                f"expected one number for each of {len(self.labels)} labels.",
+                remedy="Train a model on these clips.",
+            )
+        return answer if list(labels) == list(self.labels) else answer[:, [self.labels.index(name) for name in labels]]
 
 
 @dataclass(frozen=True)
@@ -42,78 +69,53 @@ def score_split(
     transform: Callable[[Frames], Frames] | None = None,
     batch_size: int = 32,
 ) -> ScoredClips:
-    """Score every clip of a split with a SavedModel.
+    """Score every clip of a split with a SavedModel whose labels are those of the clips.
 
     Args:
         saved_model_dir: Has the serving signature that train_model writes.
         clips_dir: As extract_frames finishes it.
         split: Which clips.
-        transform: Changes the frames before the model sees them, e.g. turns time around; RGB, uint8,
-            shape (batch, time, height, width, 3) in and out.
+        transform: Changes the frames before the model sees them.
         batch_size: Clips that the model sees at once.
 
     Raises:
         StepError: If clips or model cannot be read, or if the model has not one answer per label.
     """
-    classifier = load_classifier(saved_model_dir)
-    return scored_clips(classifier, clips_dir, read_clips(clips_dir), split, transform=transform, batch_size=batch_size)
-
-
-def load_classifier(saved_model_dir: Path) -> Classifier:
-    """Load a SavedModel's serving signature as a function from frames to probabilities.
-
-    Raises:
-        StepError: If it cannot be loaded or has not the expected signature.
-    """
-    import tensorflow as tf
-
-    remedy = "Give a model that train_model wrote."
-    try:
-        loaded = tf.saved_model.load(str(saved_model_dir))
-        signature = loaded.signatures[SIGNATURE]
-    except (OSError, ValueError, KeyError) as error:
-        raise StepError(f"{saved_model_dir} is no SavedModel that can be served ({error}).", remedy=remedy) from error
-    inputs = set(signature.structured_input_signature[1])
-    if inputs != {CLIPS_INPUT} or PROBABILITIES_OUTPUT not in signature.structured_outputs:
-        raise StepError(
-            f"{saved_model_dir} takes {sorted(inputs)} and gives {sorted(signature.structured_outputs)}; "
-            f"expected {CLIPS_INPUT!r} and {PROBABILITIES_OUTPUT!r}.",
-            remedy=remedy,
-        )
-
-    def classify(frames: Frames) -> npt.NDArray[np.float32]:
-        answer: npt.NDArray[np.float32] = signature(**{CLIPS_INPUT: tf.constant(frames)})[PROBABILITIES_OUTPUT].numpy()
-        return answer
-
-    # A signature holds its model only weakly: without this the variables would be gone at the first call.
-    classify.__dict__["model"] = loaded
-    return classify
+    clips = read_clips(clips_dir)
+    contender = Contender(load_classifier(saved_model_dir), clips.labels, transform)
+    scored = scored_clips({"": contender}, clips_dir, clips, split, labels=clips.labels, batch_size=batch_size)
+    return scored[""]
 
 
 def scored_clips(
-    classifier: Classifier,
+    contenders: Mapping[str, Contender],
     clips_dir: Path,
     clips: Clips,
     split: Split,
     *,
-    transform: Callable[[Frames], Frames] | None = None,
+    labels: Sequence[str],
     batch_size: int,
-) -> ScoredClips:
-    """Score every clip of a split with a loaded classifier."""
+) -> dict[str, ScoredClips]:
+    """Score every clip of a split with each contender; the clips are read and decoded once.
+
+    Args:
+        contenders: By name.
+        clips_dir: As extract_frames finishes it.
+        clips: What it holds.
+        split: Which clips.
+        labels: The order of answers and truths; holds all labels of the clips.
+        batch_size: Clips that a model sees at once.
+    """
     progress = Progress(f"{split} clips", clips.n_clips(split))
-    probabilities, truths, names = [], [], []
-    for frames, label_index, videos in read_clip_batches(clips_dir, clips, split, batch_size=batch_size):
-        answer = classifier(frames if transform is None else transform(frames))
-        if answer.shape != (len(frames), len(clips.labels)):
-            raise StepError(
-                f"The model answers {len(frames)} clips with an array of shape {answer.shape}; "
-                f"expected one number for each of {len(clips.labels)} labels.",
-                remedy="Train a model on these clips.",
-            )
-        probabilities.append(answer)
-        truths.append(label_index)
-        names.extend(videos)
+    place_of = np.array([labels.index(label) for label in clips.labels], dtype=np.int32)
+    answers: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in contenders}
+    truths, videos = [np.zeros(0, np.int32)], list[str]()
+    for frames, label_index, names in read_clip_batches(clips_dir, clips, split, batch_size=batch_size):
+        for name, contender in contenders.items():
+            answers[name].append(contender.answer(frames, labels))
+        truths.append(place_of[label_index])
+        videos.extend(names)
         progress.add(len(frames))
-    if not names:
-        return ScoredClips(np.zeros((0, len(clips.labels)), np.float32), np.zeros(0, np.int32), ())
-    return ScoredClips(np.concatenate(probabilities), np.concatenate(truths), tuple(map(str, names)))
+    true = np.concatenate(truths)
+    none = np.zeros((0, len(labels)), np.float32)
+    return {name: ScoredClips(np.concatenate([none, *given]), true, tuple(videos)) for name, given in answers.items()}

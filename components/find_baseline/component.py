@@ -10,7 +10,7 @@ def find_baseline(serving_dir: str, run_key: str, baseline: Output[Artifact], re
     """Find the accepted version that this run compares with; return the digest of what was found.
 
     Args:
-        serving_dir: Folder that versions are served from; its accepted records lie beside it.
+        serving_dir: Folder, or gs:// address, that versions are served from; its accepted records lie beside it.
         run_key: Digest of the videos and the values of all parameters that later steps see.
         baseline: Record, statistics and SavedModel of that version; nothing but the marker where there is none.
         record: What this step did, as step.json.

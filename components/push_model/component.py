@@ -17,6 +17,8 @@ def push_model(
     pushed: Output[Artifact],
     report: Output[Metrics],
     record: Output[Artifact],
+    max_latency_s: float = 10.0,
+    max_memory_gb: float = 8.0,
 ) -> str:
     """Publish the model as a new version when its verdict allows it; return the digest of what was done.
 
@@ -26,16 +28,20 @@ def push_model(
         evaluation: Scores and verdict of this model.
         evaluation_digest: Their content digest.
         statistics: Statistics of the clips that it was trained and judged on, kept for later runs to compare with.
-        serving_dir: Folder that versions are served from; accepted records go beside it.
+        serving_dir: Folder, or gs:// address, that versions are served from; accepted records go beside it.
         run_key: Digest of the videos and the values of all parameters that later steps see.
         pushed: pushed.json: whether, as which version, and why.
         report: 1 where a version was pushed, and its number.
         record: What this step did, as step.json.
+        max_latency_s: Seconds from a video file to its answer, above which the model is not published.
+        max_memory_gb: Memory of the serving process in 10^9 bytes, above which the model is not published.
     """
+    from functools import partial
     from pathlib import Path
 
     from components.contract.step_record import step_record
     from components.push_model.gate import push, read_candidate
+    from components.push_model.infra_validation import Limits, check_it_serves
 
     with step_record(push_model, locals()) as step:
         candidate = read_candidate(
@@ -45,7 +51,8 @@ def push_model(
             evaluation_digest=evaluation_digest,
             statistics=Path(statistics.path),
         )
-        result = push(candidate, serving_dir=serving_dir, run_key=run_key, folder=Path(pushed.path))
+        check = partial(check_it_serves, limits=Limits(latency_s=max_latency_s, memory_gb=max_memory_gb))
+        result = push(candidate, serving_dir=serving_dir, run_key=run_key, folder=Path(pushed.path), check=check)
         print(result.reason)
         step.log_metrics(report, result.metrics)
     return result.digest

@@ -1,17 +1,21 @@
 """Whether a model is pushed, and the record of what was done."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from components.contract.accepted import Accepted, newest_accepted, run_fingerprint, serving_folder
+from components.contract.accepted import Accepted, run_fingerprint
 from components.contract.errors import StepError
 from components.contract.files import emptied, write_json
 from components.contract.finished import finish
 from components.contract.model import TrainedModel, read_model
 from components.contract.statistics import read_statistics
 from components.contract.verdict import Verdict, read_verdict
-from components.push_model.publication import finish_interrupted, publish
+from components.push_model import bucket_publication, folder_publication
+from components.serving.directory import ServingDirectory
+from components.serving.place import Folder
 
 KIND = "pushed"
 PUSHED_NAME = "pushed.json"
@@ -86,30 +90,74 @@ def read_candidate(
     )
 
 
-def push(candidate: Candidate, *, serving_dir: str, run_key: str, folder: Path) -> Pushed:
-    """Publish the model if its verdict allows it and it is not served already; write the record into `folder`."""
-    serving_folder(serving_dir)
+def push(
+    candidate: Candidate, *, serving_dir: str, run_key: str, folder: Path, check: Callable[[Path], object]
+) -> Pushed:
+    """Publish the model if its verdict allows it and it is not served already; write the record into `folder`.
+
+    Args:
+        candidate: The model with its verdict.
+        serving_dir: Folder, or gs:// address, that versions are served from.
+        run_key: Says which run this is.
+        folder: Receives the record of what was done.
+        check: Raises a StepError where the model's folder cannot be served from; asked only of what will be.
+    """
+    directory = ServingDirectory(serving_dir)
     emptied(folder)
-    model_digest = candidate.model.digest
+    done = partial(_recorded, folder, directory.uri, candidate)
     if not candidate.verdict.may_push:
         reasons = " ".join(rule.sentence for rule in candidate.verdict.rules if not rule.passed)
-        return _recorded(folder, serving_dir, model_digest, pushed=False, version=None, reason=f"Not pushed. {reasons}")
-    finish_interrupted(serving_dir)
-    newest = newest_accepted(serving_dir, warn=print)
-    if newest is not None and newest.model_digest == model_digest:
-        reason = f"Already served as version {newest.version}."
-        return _recorded(folder, serving_dir, model_digest, pushed=False, version=newest.version, reason=reason)
-    version = publish(
-        candidate.folder,
-        statistics=candidate.statistics,
-        serving_dir=serving_dir,
-        accepted=lambda number: _accepted(candidate, version=number, run_key=run_key),
+        return done(pushed=False, version=None, reason=f"Not pushed. {reasons}")
+    _tidy_up(directory)
+    served = directory.served(warn=print)
+    if served is not None and served.model_digest == candidate.model.digest:
+        return done(pushed=False, version=served.version, reason=f"Already served as version {served.version}.")
+    for version, why in directory.withdrawn().items():
+        if _holds(directory, version, candidate.model.digest):
+            reason = f"Not pushed. This model is version {version}, which was rolled back: {why}"
+            return done(pushed=False, version=None, reason=reason)
+    check(candidate.folder)
+    version = _published(candidate, directory, run_key=run_key)
+    directory.serve(version, by="push", why=_why(candidate.verdict))
+    return done(pushed=True, version=version, reason=f"Version {version} is served from {directory.uri}.")
+
+
+def _tidy_up(directory: ServingDirectory) -> None:
+    """Finish or remove what pushes left that died."""
+    if isinstance(directory.records, Folder):
+        folder_publication.finish_interrupted(directory.records.path)
+    else:
+        bucket_publication.remove_abandoned(directory)
+    directory.finish_interrupted()
+
+
+def _published(candidate: Candidate, directory: ServingDirectory, *, run_key: str) -> int:
+    accepted = partial(_accepted, candidate, run_key=run_key)
+    if isinstance(directory.models, Folder) and isinstance(directory.records, Folder):
+        return folder_publication.publish(
+            candidate.folder,
+            statistics=candidate.statistics,
+            serving=directory.models.path,
+            records=directory.records.path,
+            accepted=accepted,
+        )
+    return bucket_publication.publish(
+        candidate.folder, statistics=candidate.statistics, directory=directory, accepted=accepted
     )
-    reason = f"Version {version} is served from {serving_dir}."
-    return _recorded(folder, serving_dir, model_digest, pushed=True, version=version, reason=reason)
 
 
-def _accepted(candidate: Candidate, *, version: int, run_key: str) -> Accepted:
+def _holds(directory: ServingDirectory, version: int, model_digest: str) -> bool:
+    return version in directory.complete_versions() and directory.record(version).model_digest == model_digest
+
+
+def _why(verdict: Verdict) -> str:
+    accuracy = verdict.scores.get("accuracy")
+    scored = f"accuracy {accuracy:.3f} on test; " if isinstance(accuracy, float) else ""
+    beaten = f"better than version {verdict.baseline_version}" if verdict.baseline_version else "nothing was served"
+    return f"The gate let it through: {scored}{beaten}."
+
+
+def _accepted(candidate: Candidate, version: int, *, run_key: str) -> Accepted:
     model, verdict = candidate.model, candidate.verdict
     return Accepted(
         version=version,
@@ -128,14 +176,17 @@ def _accepted(candidate: Candidate, *, version: int, run_key: str) -> Accepted:
 
 
 def _recorded(
-    folder: Path, serving_dir: str, model_digest: str, *, pushed: bool, version: int | None, reason: str
+    folder: Path, serving_dir: str, candidate: Candidate, *, pushed: bool, version: int | None, reason: str
 ) -> Pushed:
     record = {
         "pushed": pushed,
         "version": version,
         "reason": reason,
         "serving_dir": serving_dir,
-        "model_digest": model_digest,
+        "model_digest": candidate.model.digest,
+        "clips_digest": candidate.verdict.clips_digest,
+        "verdict": asdict(candidate.verdict),
+        "parameters": {"training": candidate.model.training, "preparation": candidate.model.preparation},
     }
     write_json(folder / PUSHED_NAME, record)
     finished = finish(folder, kind=KIND, properties={"pushed": pushed, "version": version})

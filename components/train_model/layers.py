@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras  # noqa: TID253 - only training imports the layers
+from keras import ops  # noqa: TID253
 
 Shape = tuple[int | None, ...]
 _PACKAGE = "reelflow"
@@ -17,6 +18,8 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     Args:
         filters: Channels of both convolutions.
         kernel_size: (time, height, width).
+        merged: Convolve 4-D views with the same weights: frames are merged with the batch, then rows with columns. It
+            is the same mathematics and faster; False runs Conv3D as the tutorial does.
 
     Input shape:
         (batch, time, height, width, channels)
@@ -25,10 +28,10 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         (batch, time, height, width, filters)
     """
 
-    def __init__(self, filters: int, kernel_size: tuple[int, int, int], **options: Any) -> None:
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any) -> None:
         super().__init__(**options)
         time, height, width = kernel_size
-        self.filters, self.kernel_size = filters, (time, height, width)
+        self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged
         self.spatial = keras.layers.Conv3D(filters, (1, height, width), padding="same")
         self.temporal = keras.layers.Conv3D(filters, (time, 1, 1), padding="same")
 
@@ -39,7 +42,15 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
 
     def call(self, values: Any) -> Any:
         """Convolve in space, then in time."""
-        return self.temporal(self.spatial(values))
+        return self._on_views(values) if self.merged else self.temporal(self.spatial(values))
+
+    def _on_views(self, values: Any) -> Any:
+        _, n_frames, height, width, channels = values.shape
+        frames = ops.reshape(values, (-1, height, width, channels))
+        frames = _convolved(frames, self.spatial, ops.squeeze(self.spatial.kernel, 0))
+        rows = ops.reshape(frames, (-1, n_frames, height * width, self.filters))
+        rows = _convolved(rows, self.temporal, ops.squeeze(self.temporal.kernel, 2))
+        return ops.reshape(rows, (-1, n_frames, height, width, self.filters))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Only the channels change."""
@@ -47,7 +58,8 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
 
     def get_config(self) -> dict[str, Any]:
         """Return what `__init__` needs to make it again."""
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
+        own = {"filters": self.filters, "kernel_size": self.kernel_size, "merged": self.merged}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -57,6 +69,7 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     Args:
         filters: Channels of both convolutions.
         kernel_size: (time, height, width).
+        merged: As in Conv2Plus1D.
 
     Input shape:
         (batch, time, height, width, channels)
@@ -65,13 +78,13 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         (batch, time, height, width, filters)
     """
 
-    def __init__(self, filters: int, kernel_size: tuple[int, int, int], **options: Any) -> None:
+    def __init__(self, filters: int, kernel_size: tuple[int, int, int], *, merged: bool = True, **options: Any) -> None:
         super().__init__(**options)
         time, height, width = kernel_size
-        self.filters, self.kernel_size = filters, (time, height, width)
-        self.first = Conv2Plus1D(filters, self.kernel_size)
+        self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged
+        self.first = Conv2Plus1D(filters, self.kernel_size, merged=merged)
         self.first_norm = keras.layers.LayerNormalization()
-        self.second = Conv2Plus1D(filters, self.kernel_size)
+        self.second = Conv2Plus1D(filters, self.kernel_size, merged=merged)
         self.second_norm = keras.layers.LayerNormalization()
 
     def build(self, input_shape: Shape) -> None:
@@ -83,7 +96,7 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
 
     def call(self, values: Any) -> Any:
         """Return what a residual block adds to its input."""
-        values = keras.ops.relu(self.first_norm(self.first(values)))
+        values = ops.relu(self.first_norm(self.first(values)))
         return self.second_norm(self.second(values))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -92,7 +105,8 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
 
     def get_config(self) -> dict[str, Any]:
         """Return what `__init__` needs to make it again."""
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}
+        own = {"filters": self.filters, "kernel_size": self.kernel_size, "merged": self.merged}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)
@@ -160,8 +174,8 @@ class ResizeVideo(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     def call(self, values: Any) -> Any:
         """Resize with time merged into the batch."""
         _, n_frames, height, width, channels = values.shape
-        frames = keras.ops.reshape(values, (-1, height, width, channels))
-        return keras.ops.reshape(self.resizing(frames), (-1, n_frames, self.height, self.width, channels))
+        frames = ops.reshape(values, (-1, height, width, channels))
+        return ops.reshape(self.resizing(frames), (-1, n_frames, self.height, self.width, channels))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Only height and width change."""
@@ -170,3 +184,9 @@ class ResizeVideo(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     def get_config(self) -> dict[str, Any]:
         """Return what `__init__` needs to make it again."""
         return {**super().get_config(), "height": self.height, "width": self.width}
+
+
+def _convolved(values: Any, conv3d: Any, kernel: Any) -> Any:
+    """Convolve a 4-D view with a Conv3D layer's weights, in that layer's precision."""
+    kernel, bias = (ops.cast(weight, conv3d.compute_dtype) for weight in (kernel, conv3d.bias))
+    return ops.conv(values, kernel, padding="same") + bias

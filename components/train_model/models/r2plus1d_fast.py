@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras  # noqa: TID253 - only training imports the models
-from keras import layers, ops  # noqa: TID253
+from keras import layers  # noqa: TID253
 
 from components.contract.clips import ClipGeometry
+from components.train_model.models.factorized import convolved
 
-# Short trainings have a few hundred steps: the default of 0.99 would still remember the first of them.
+# Batch normalization remembers with a momentum of 0.9: short trainings have a few hundred steps, and the usual 0.99
+# would still remember the first of them.
 _MOMENTUM = 0.9
 
 
@@ -17,9 +19,8 @@ def r2plus1d_fast(
 ) -> Any:
     """Build the network: a patch stem, then a stage of (2+1)D residual blocks per further width.
 
-    Strides shrink time and space where the tutorial resizes, and every operation sees a 4-D view: spatial convolutions
-    see (batch * time, height, width, channels), temporal ones (batch, time, height * width, channels). On a CPU that is
-    several times faster than Conv3D, and batch normalization is fused on 4-D views only.
+    Strides shrink time and space where the tutorial resizes, and every operation sees a 4-D view (see `convolved`),
+    which on a CPU is several times faster than Conv3D.
     Only layers of Keras are used, so the saved model loads without this code.
 
     Args:
@@ -36,9 +37,8 @@ def r2plus1d_fast(
     """
     clips = keras.Input(geometry.shape, dtype="uint8", name="clips")
     values = layers.Rescaling(1 / 127.5, offset=-1)(clips)
-    values = _spatial(values, widths[0], kernel=4, stride=4)
-    values = layers.ReLU()(values)
-    values = layers.ReLU()(_temporal(values, widths[0], kernel=3))
+    values = layers.ReLU()(_convolved(values, widths[0], kernel=(1, 4, 4), strides=(1, 4, 4)))
+    values = layers.ReLU()(_convolved(values, widths[0], kernel=(3, 1, 1)))
     for width in widths[1:]:
         values = _block(values, width, stride=2)
         for _ in range(blocks_per_stage - 1):
@@ -50,27 +50,15 @@ def r2plus1d_fast(
 
 def _block(values: Any, width: int, *, stride: int) -> Any:
     """Add a (2+1)D convolution to its input, which is pooled and projected where the shapes differ."""
-    main = layers.ReLU()(_spatial(values, width, kernel=3, stride=stride))
-    main = _temporal(main, width, kernel=3, stride=stride)
+    main = layers.ReLU()(_convolved(values, width, kernel=(1, 3, 3), strides=(1, stride, stride)))
+    main = _convolved(main, width, kernel=(3, 1, 1), strides=(stride, 1, 1))
     if stride != 1 or values.shape[-1] != width:
         values = layers.AveragePooling3D(stride, padding="same")(values)
-        values = _temporal(values, width, kernel=1)
+        values = _convolved(values, width, kernel=(1, 1, 1))
     return layers.ReLU()(layers.Add()([main, values]))
 
 
-def _spatial(values: Any, width: int, *, kernel: int, stride: int) -> Any:
-    """Convolve and normalize each frame."""
-    _, n_frames, height, in_width, channels = values.shape
-    values = ops.reshape(values, (-1, height, in_width, channels))
-    values = layers.Conv2D(width, kernel, strides=stride, padding="same", use_bias=False)(values)
-    values = layers.BatchNormalization(momentum=_MOMENTUM)(values)
-    return ops.reshape(values, (-1, n_frames, *values.shape[1:]))
-
-
-def _temporal(values: Any, width: int, *, kernel: int, stride: int = 1) -> Any:
-    """Convolve over time and normalize."""
-    _, n_frames, height, in_width, channels = values.shape
-    values = ops.reshape(values, (-1, n_frames, height * in_width, channels))
-    values = layers.Conv2D(width, (kernel, 1), strides=(stride, 1), padding="same", use_bias=False)(values)
-    values = layers.BatchNormalization(momentum=_MOMENTUM)(values)
-    return ops.reshape(values, (-1, values.shape[1], height, in_width, width))
+def _convolved(
+    values: Any, width: int, *, kernel: tuple[int, int, int], strides: tuple[int, int, int] = (1, 1, 1)
+) -> Any:
+    return convolved(values, width, kernel=kernel, strides=strides, momentum=_MOMENTUM)

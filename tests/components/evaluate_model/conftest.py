@@ -13,6 +13,7 @@ from components.contract.clips import (
     ClipRow,
     Shard,
     finish_clips,
+    finish_rejects,
     read_clips,
 )
 from components.contract.files import write_bytes, write_json
@@ -68,6 +69,14 @@ class Lab:
             shards.append(Shard(shard, split, len(places)))
         finish_clips(folder, geometry=geometry, preparation=PREPARATION, labels=labels, shards=shards, rows=rows)
         return folder, read_clips(folder).digest
+
+    def rejects(self, name="rejects", *, rejects=()):
+        """A finished folder of rejects."""
+        folder = self.root / name
+        if not folder.exists():
+            folder.mkdir()
+            finish_rejects(folder, rejects=rejects)
+        return folder
 
     def model(self, name="model", *, answers=None, labels=LABELS, geometry=GEOMETRY, factor=1.0, n_outputs=None):
         """A finished model; `answers[k]` is what it says of a clip of class k; the truth where None."""

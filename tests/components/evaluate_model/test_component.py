@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import re
@@ -8,12 +9,15 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
+from components.contract.clips import Reject
 from components.contract.errors import StepError
 from components.contract.verdict import read_verdict
 from components.evaluate_model.component import evaluate_model
-from components.evaluate_model.evaluation import Settings, evaluate
+from components.evaluate_model.evaluation import Inputs, Settings, evaluate
+from components.evaluate_model.gate import Demands
 from components.evaluate_model.scoring import score_split
 
+LABELS = ("Bow", "Clap", "Dive", "Jump", "Run", "Wave")
 WRONG_ONCE = [0, 1, 2, 3, 4, 0]
 WRONG_TWICE = [0, 1, 2, 3, 0, 0]
 
@@ -30,6 +34,7 @@ def run(lab, out, *, clips, model, baseline, **parameters):
     digest = evaluate_model.python_func(
         clips=dsl.Dataset(uri=str(clips[0])),
         clips_digest=clips[1],
+        rejects=dsl.Dataset(uri=str(lab.rejects())),
         model=dsl.Model(uri=str(model[0])),
         model_digest=model[1],
         baseline=dsl.Artifact(uri=str(baseline[0])),
@@ -62,23 +67,18 @@ def test_a_perfect_model_reads_100_percent_in_both_matrices_and_leaves_every_out
 
 
 def test_the_metrics_that_matter_most_come_first(lab):
-    (clips, clips_digest), (model, model_digest), (baseline, baseline_digest) = lab.clips(), lab.model(), lab.baseline()
+    inputs = Inputs(*lab.clips(), lab.rejects(), *lab.model(), *lab.baseline())
 
     evaluation = evaluate(
-        clips_dir=clips,
-        clips_digest=clips_digest,
-        model_dir=model,
-        model_digest=model_digest,
-        baseline_dir=baseline,
-        baseline_digest=baseline_digest,
+        inputs,
         evaluation_dir=lab.root / "evaluation",
         page_path=lab.root / "page.html",
-        settings=Settings(0.0, 0.0, 0.95, 100, 32, 1),
+        settings=Settings(Demands(), 0.95, 100, 32, 1),
     )
 
     assert list(evaluation.metrics) == [
         "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "n_test_videos", "n_test_groups", "train_accuracy",
-        "top_5_accuracy",
+        "top_5_accuracy", "calibration_error", "still_accuracy", "shuffled_accuracy",
     ]  # fmt: skip
 
 
@@ -155,3 +155,58 @@ def test_the_page_needs_nothing_from_outside_and_opens_in_a_browser_with_hostile
     assert "This model may be pushed." in opened.stdout
     assert opened.stdout.count("data:image/jpeg;base64,") == 1 + 5
     assert Path(folder / "page.html").is_file()
+
+
+def test_a_model_whose_labels_come_in_another_order_is_scored_by_name(lab):
+    order = (5, 3, 1, 0, 2, 4)
+    labels = tuple(LABELS[place] for place in order)
+    model = lab.model(labels=labels, answers=[order.index(index) for index in range(6)])
+    champion = lab.baseline(version=3, answers=WRONG_ONCE)
+
+    digest, folder = run(lab, "out", clips=lab.clips(), model=model, baseline=champion)
+
+    verdict = read_verdict(folder / "evaluation", digest=digest)
+    assert verdict.scores["accuracy"] == 1.0
+    assert verdict.baseline_version == 3
+    assert verdict.may_push
+    assert json.loads((folder / "confusion").read_text())["labels"] == list(labels)
+
+
+def test_a_class_that_got_worse_is_named_and_refused_where_asked(lab):
+    clips = lab.clips(n_groups=12)
+    inputs = {
+        "clips": clips,
+        "model": lab.model(answers=[0, 1, 2, 3, 4, 4]),
+        "baseline": lab.baseline(version=3, answers=[1, 0, 2, 3, 3, 5]),
+    }
+
+    digest, folder = run(lab, "out", **inputs, max_class_drop=0.5)
+
+    verdict = read_verdict(folder / "evaluation", digest=digest)
+    refused = [rule for rule in verdict.rules if not rule.passed]
+    assert [rule.name for rule in refused] == ["max_class_drop"]
+    assert "The recall of Wave changed most for the worse, by -100.0 points" in refused[0].sentence
+
+
+def test_each_test_videos_answer_and_the_model_card_stand_beside_the_verdict(lab):
+    reject = Reject("broken.avi", "/videos/broken.avi", "Bow", "train", "unreadable", "It ends in the middle.")
+    rejects = lab.rejects(rejects=[reject])
+
+    _, folder = run(lab, "out", clips=lab.clips(), model=lab.model(answers=WRONG_ONCE), baseline=lab.baseline())
+
+    rows = list(csv.DictReader((folder / "evaluation/predictions.csv").read_text().splitlines()))
+    card = (folder / "evaluation/model_card.md").read_text()
+    assert rejects.is_dir()
+    assert len(rows) == 24
+    assert {row["predicted"] for row in rows if row["true"] == "Wave"} == {"Bow"}
+    assert "| Accuracy | 83.3%" in card
+    assert "Videos that gave no clip: 1." in card
+    assert "broken.avi" in (folder / "page.html").read_text()
+
+
+def test_a_model_of_single_frames_is_found_out_by_the_controls(lab):
+    _, folder = run(lab, "out", clips=lab.clips(), model=lab.model(), baseline=lab.baseline())
+
+    controls = json.loads((folder / "evaluation/scores.json").read_text())["controls"]
+    assert controls == {"accuracy": 1.0, "shuffled_accuracy": 1.0, "still_accuracy": 1.0}
+    assert "appearance alone decides" in (folder / "page.html").read_text()

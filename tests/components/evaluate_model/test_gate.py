@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 
 from components.contract.accepted import Accepted
-from components.contract.clips import ClipGeometry, Clips
-from components.evaluate_model.gate import Comparison, Incomparable, judge, why_incomparable
+from components.contract.clips import ClipGeometry
+from components.contract.model import TrainedModel
+from components.evaluate_model.gate import Comparison, Demands, Incomparable, judge, why_incomparable, worst_drop
 from components.evaluate_model.scores import Interval, ScoredVideos, scores_of
 
-CLIPS = Clips(geometry=ClipGeometry(8, 64, 80), preparation={}, labels=("Bow", "Wave"), shards=(), digest="c")
+MODEL = TrainedModel("small", ClipGeometry(8, 64, 80), {}, ("Bow", "Wave"), 10, {}, digest="new")
 ACCEPTED = Accepted(
     version=3,
     model="small",
     model_digest="m",
     clips_digest="c",
     statistics_digest="s",
-    labels=CLIPS.labels,
-    geometry=CLIPS.geometry,
+    labels=MODEL.labels,
+    geometry=MODEL.geometry,
     preparation={},
     verdict={},
     run_fingerprint="r",
@@ -30,11 +31,11 @@ def right(n_right):
     answers = np.eye(2)[[0] * n_right + [1] * (10 - n_right)]
     names = tuple("abcdefghij")
     scored = ScoredVideos(names, names, np.zeros(10, np.int64), answers, n_clips=10)
-    return scores_of(scored, labels=CLIPS.labels, confidence=0.95, n_bootstrap=50, seed=1)
+    return scores_of(scored, labels=MODEL.labels, confidence=0.95, n_bootstrap=50, seed=1)
 
 
-def served(difference, *, same_preparation=True):
-    return Comparison(3, 0.8 - difference, difference, Interval(-0.1, 0.3, 10), same_preparation)
+def served(difference, *, same_preparation=True, p_value=0.2, drop=("Bow", 0.1)):
+    return Comparison(3, 0.8 - difference, difference, Interval(-0.1, 0.3, 10), p_value, drop, same_preparation)
 
 
 UNLIKE = Incomparable(3, "it knows other classes")
@@ -59,30 +60,62 @@ UNLIKE = Incomparable(3, "it knows other classes")
     ],
 )
 def test_each_rule_passes_or_not_and_says_why(champion, min_accuracy, min_improvement, passed, says):
-    rules = judge(right(8), served=champion, min_accuracy=min_accuracy, min_improvement=min_improvement)
+    rules = judge(right(8), served=champion, demands=Demands(min_accuracy, min_improvement))
 
-    assert [rule.name for rule in rules] == ["min_accuracy", "min_improvement"]
-    assert tuple(rule.passed for rule in rules) == passed
+    assert [rule.name for rule in rules] == ["min_accuracy", "min_improvement", "max_p_value", "max_class_drop"]
+    assert tuple(rule.passed for rule in rules) == (*passed, True, True)
     assert says in " ".join(rule.sentence for rule in rules)
 
 
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"labels": ("Bow", "Wave", "Run")}, "knows 3 classes, these clips have 2"),
-        ({"labels": ("Wave", "Bow")}, "not the same"),
+        ({"labels": ("Bow", "Wave", "Run")}, "knows 3 classes, this one 2"),
+        ({"labels": ("Wave", "Run")}, "not the same"),
         ({"geometry": ClipGeometry(16, 64, 80)}, "takes clips of 16x64x80, these are 8x64x80"),
         ({"geometry": ClipGeometry(8, 80, 64)}, "takes clips of 8x80x64"),
     ],
-    ids=["more labels", "labels in another order", "more frames", "height and width swapped"],
+    ids=["more labels", "another class", "more frames", "height and width swapped"],
 )
 def test_a_served_model_for_other_clips_cannot_be_compared(other, says):
-    assert says in why_incomparable(replace(ACCEPTED, **other), CLIPS, model_digest="new")
+    assert says in why_incomparable(replace(ACCEPTED, **other), MODEL)
 
 
 def test_a_served_model_for_clips_prepared_otherwise_can_be_compared():
-    assert why_incomparable(replace(ACCEPTED, preparation={"resize": "pad"}), CLIPS, model_digest="new") is None
+    assert why_incomparable(replace(ACCEPTED, preparation={"resize": "pad"}), MODEL) is None
 
 
 def test_the_served_model_itself_is_no_challenger():
-    assert why_incomparable(ACCEPTED, CLIPS, model_digest=ACCEPTED.model_digest) == "it is this very model"
+    assert why_incomparable(ACCEPTED, replace(MODEL, digest=ACCEPTED.model_digest)) == "it is this very model"
+
+
+def test_a_served_model_whose_labels_come_in_another_order_can_be_compared():
+    assert why_incomparable(replace(ACCEPTED, labels=("Wave", "Bow")), MODEL) is None
+
+
+@pytest.mark.parametrize(
+    ("demands", "refused", "says"),
+    [
+        (Demands(max_p_value=0.05), ["max_p_value"], "with probability 0.2; at most 0.05 is asked for"),
+        (Demands(max_class_drop=0.05), ["max_class_drop"], "Bow changed most for the worse, by -10.0 points"),
+        (Demands(max_p_value=0.2, max_class_drop=0.1), [], "up to 10.0 points is allowed"),
+    ],
+    ids=["may be chance", "a class fell", "both just reached"],
+)
+def test_chance_and_a_class_that_falls_are_refused_where_asked(demands, refused, says):
+    rules = judge(right(8), served=served(0.1), demands=demands)
+
+    assert [rule.name for rule in rules if not rule.passed] == refused
+    assert says in " ".join(rule.sentence for rule in rules)
+
+
+def test_classes_of_few_test_videos_say_nothing_about_a_drop():
+    names = tuple(map(str, range(14)))
+    true = np.array([0] * 5 + [1] * 9)
+    wrong = ScoredVideos(names, names, true, np.eye(2)[1 - true], n_clips=14)
+    right_ones = ScoredVideos(names, names, true, np.eye(2)[true], n_clips=14)
+
+    assert worst_drop(wrong, right_ones, labels=MODEL.labels) is None
+    rules = judge(right(8), served=served(0.1, drop=None), demands=Demands())
+    assert rules[3].passed
+    assert "says too little to compare" in rules[3].sentence

@@ -9,17 +9,29 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from components.contract.accepted import accepted_root, newest_accepted, read_accepted
+from components.contract.accepted import accepted_root, read_accepted
 from components.contract.errors import StepError
 from components.contract.statistics import read_statistics
-from components.push_model import publication
+from components.push_model import folder_publication
 from components.push_model.component import push_model
 from components.push_model.gate import Pushed, push, read_candidate
+from components.serving.directory import ServingDirectory
 
 
 def pushed(judged, serving_dir, *, folder=None) -> Pushed:
     candidate = read_candidate(**judged.arguments)
-    return push(candidate, serving_dir=serving_dir, run_key="key", folder=folder or judged.root / "pushed")
+    return push(
+        candidate, serving_dir=serving_dir, run_key="key", folder=folder or judged.root / "pushed", check=serves
+    )
+
+
+def serves(model: Path) -> None:
+    assert (model / "saved_model" / "saved_model.pb").is_file()
+
+
+def served_version(serving_dir) -> int | None:
+    record = ServingDirectory(serving_dir).served(warn=print)
+    return record.version if record else None
 
 
 def versions(serving_dir) -> list[str]:
@@ -93,13 +105,6 @@ def test_verdict_about_another_model_is_refused(judge, serving_dir):
     assert not Path(serving_dir).exists()
 
 
-def test_bucket_is_refused_with_a_remedy(judge):
-    judged = judge()
-
-    with pytest.raises(StepError, match=r"is a bucket.*Give a folder"):
-        pushed(judged, "gs://bucket/models/actions")
-
-
 def test_number_of_a_removed_version_is_not_given_again(judge, serving_dir, tmp_path):
     pushed(judge("a"), serving_dir)
     pushed(judge("b"), serving_dir)
@@ -124,24 +129,24 @@ def test_version_that_somebody_put_there_is_not_touched(judge, serving_dir):
 
 def test_folder_that_appears_under_the_claimed_number_is_not_overwritten(judge, serving_dir, monkeypatch):
     theirs = Path(serving_dir) / "1"
-    stage_record = publication._stage_record
+    stage_record = folder_publication._stage_record
 
     def stage_while_somebody_copies(*arguments, **options):
         theirs.mkdir()
         (theirs / "saved_model.pb").write_text("theirs")
         stage_record(*arguments, **options)
 
-    monkeypatch.setattr(publication, "_stage_record", stage_while_somebody_copies)
+    monkeypatch.setattr(folder_publication, "_stage_record", stage_while_somebody_copies)
 
     with pytest.raises(StepError, match="nothing was overwritten"):
         pushed(judge(), serving_dir)
 
     assert (theirs / "saved_model.pb").read_text() == "theirs"
-    assert newest_accepted(serving_dir, warn=print) is None
+    assert served_version(serving_dir) is None
 
 
 def test_model_changed_while_it_was_copied_is_not_published(judge, serving_dir, monkeypatch):
-    copytree = publication.shutil.copytree
+    copytree = folder_publication.shutil.copytree
 
     def copy_badly(source, target, *options):
         copytree(source, target, *options)
@@ -149,7 +154,7 @@ def test_model_changed_while_it_was_copied_is_not_published(judge, serving_dir, 
         if saved_model.exists():
             saved_model.write_bytes(b"cut")
 
-    monkeypatch.setattr(publication.shutil, "copytree", copy_badly)
+    monkeypatch.setattr(folder_publication.shutil, "copytree", copy_badly)
 
     with pytest.raises(StepError, match=r"these files differ: saved_model\.pb"):
         pushed(judge(), serving_dir)
@@ -186,7 +191,7 @@ def test_eight_pushes_at_once_give_eight_versions(judge, serving_dir):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from components.push_model import publication
+from components.push_model import folder_publication
 from components.push_model.gate import push, read_candidate
 
 rename, left = os.rename, int(sys.argv[1])
@@ -196,18 +201,18 @@ def rename_then_die(source, target):
         os.kill(os.getpid(), signal.SIGKILL)
     left -= 1
     rename(source, target)
-publication.os.rename = rename_then_die
+folder_publication.os.rename = rename_then_die
 root = Path(sys.argv[2])
 candidate = read_candidate(
     model=root / "model", model_digest="", evaluation=root / "evaluation", evaluation_digest="",
     statistics=root / "statistics",
 )
-push(candidate, serving_dir=sys.argv[3], run_key="key", folder=root / "pushed")
+push(candidate, serving_dir=sys.argv[3], run_key="key", folder=root / "pushed", check=print)
 """
 
 
 def push_killed_before_rename(number: int, judged, serving_dir) -> None:
-    repository = Path(publication.__file__).parents[2]
+    repository = Path(folder_publication.__file__).parents[2]
     command = [sys.executable, "-c", KILLED, str(number), str(judged.root), serving_dir]
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(repository)}, check=False)
     assert ended.returncode == -signal.SIGKILL
@@ -230,7 +235,7 @@ def test_push_killed_between_model_and_record_is_finished_by_the_next_one(judge,
     judged = judge()
     push_killed_before_rename(1, judged, serving_dir)
     served_after_the_kill = versions(serving_dir)
-    accepted_after_the_kill = newest_accepted(serving_dir, warn=print)
+    accepted_after_the_kill = served_version(serving_dir)
 
     result = pushed(judged, serving_dir)
 
@@ -245,17 +250,18 @@ def test_push_that_still_runs_is_not_tidied_away(judge, serving_dir):
     pushed(judge("a"), serving_dir)
     root = accepted_root(serving_dir)
 
-    with publication._claimed_version(Path(serving_dir), root) as version:
+    with folder_publication._claimed_version(ServingDirectory(serving_dir), root) as version:
         (root / "staging" / str(version) / "model").mkdir(parents=True)
-        publication.finish_interrupted(serving_dir)
+        folder_publication.finish_interrupted(root)
         while_it_runs = (root / "staging" / str(version)).exists()
-    publication.finish_interrupted(serving_dir)
+    folder_publication.finish_interrupted(root)
 
     assert while_it_runs
     assert not (root / "staging" / str(version)).exists()
 
 
-def test_step_publishes_and_leaves_its_outputs(judge, serving_dir, tmp_path):
+def test_step_publishes_and_leaves_its_outputs(judge, serving_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.push_model.infra_validation.check_it_serves", lambda model, limits: serves(model))
     judged = judge()
     outputs = {name: tmp_path / "out" / name for name in ("pushed", "report", "record")}
 

@@ -1,4 +1,4 @@
-"""Publishing a version, all or nothing: two renames, each of something whole.
+"""Publishing a version on a file system, all or nothing: two renames, each of something whole.
 
 Everything is first built in `<name>.accepted/staging/`, beside the serving directory and on its file system:
 
@@ -21,56 +21,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.contract.accepted import (
-    STATISTICS_FOLDER,
-    Accepted,
-    accepted_root,
-    finish_accepted,
-    serving_folder,
-    version_numbers,
-)
+from components.contract.accepted import STATISTICS_FOLDER, Accepted, finish_accepted
 from components.contract.errors import StepError
 from components.contract.files import emptied, sha256_of_file
-from components.contract.finished import read_finished
-from components.contract.model import KIND as MODEL_KIND
 from components.contract.model import SAVED_MODEL_NAME
+from components.push_model.saved_files import saved_files
+from components.serving.directory import CLAIMS, ServingDirectory, numbers
 
-_CLAIMS = "claims"
 _STAGING = "staging"
 _MODEL = "model"
 _RECORD = "record"
 
 
-def publish(model: Path, *, statistics: Path, serving_dir: str, accepted: Callable[[int], Accepted]) -> int:
+def publish(model: Path, *, statistics: Path, serving: Path, records: Path, accepted: Callable[[int], Accepted]) -> int:
     """Publish the SavedModel of a finished model folder as the next version and return its number.
 
     Args:
         model: A finished model folder.
         statistics: A finished folder of statistics; copied beside the record.
-        serving_dir: Folder that versions are served from.
+        serving: Folder that versions are served from.
+        records: Folder of their records, on the same file system.
         accepted: Gives the record of a version when its number is known.
     """
-    serving, root = serving_folder(serving_dir), accepted_root(serving_dir)
-    for folder in (serving, root / _CLAIMS, root / _STAGING):
+    for folder in (serving, records / CLAIMS, records / _STAGING):
         folder.mkdir(parents=True, exist_ok=True)
-    with _claimed_version(serving, root) as version:
-        staging = emptied(root / _STAGING / str(version))
+    with _claimed_version(ServingDirectory(str(serving)), records) as version:
+        staging = emptied(records / _STAGING / str(version))
         try:
             _stage_model(model, staging / _MODEL)
             _stage_record(staging / _RECORD, accepted=accepted(version), statistics=statistics)
             _flush(staging)
             _rename_once(staging / _MODEL, serving / str(version))
         finally:
-            _finish_or_remove(root, version)
+            _finish_or_remove(records, version)
     return version
 
 
-def finish_interrupted(serving_dir: str) -> None:
-    """Tidy up after pushes that died: write the record of a version that is served, remove what never was."""
-    root = accepted_root(serving_dir)
-    for version in version_numbers(root / _STAGING):
-        with _lock_if_dead(root / _CLAIMS / str(version)) as dead:
-            if dead and _finish_or_remove(root, version):
+def finish_interrupted(records: Path) -> None:
+    """Tidy up after pushes that died: write the record of a version that is published, remove what never was."""
+    staging = records / _STAGING
+    for version in numbers([path.name for path in staging.iterdir()] if staging.is_dir() else []):
+        with _lock_if_dead(records / CLAIMS / str(version)) as dead:
+            if dead and _finish_or_remove(records, version):
                 print(f"The push of version {version} was interrupted; its record is now written.")
 
 
@@ -87,13 +79,12 @@ def _finish_or_remove(root: Path, version: int) -> bool:
 
 
 @contextmanager
-def _claimed_version(serving: Path, root: Path) -> Iterator[int]:
+def _claimed_version(directory: ServingDirectory, records: Path) -> Iterator[int]:
     """Claim the next number, above all that were ever claimed, served or recorded, and hold its lock."""
-    claims = root / _CLAIMS
     while True:
-        version = 1 + max([0, *version_numbers(serving), *version_numbers(root), *version_numbers(claims)])
+        version = directory.next_version()
         try:
-            claim = os.open(claims / str(version), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            claim = os.open(records / CLAIMS / str(version), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
             break
         except FileExistsError:
             continue  # another push took it between the look and the claim
@@ -118,9 +109,7 @@ def _lock_if_dead(claim: Path) -> Iterator[bool]:
 
 def _stage_model(model: Path, staged: Path) -> None:
     shutil.copytree(model / SAVED_MODEL_NAME, staged)
-    prefix = f"{SAVED_MODEL_NAME}/"
-    listed = read_finished(model, kind=MODEL_KIND, checksums=False).files
-    expected = {name.removeprefix(prefix): entry["sha256"] for name, entry in listed.items() if name.startswith(prefix)}
+    expected = saved_files(model)
     found = {str(path.relative_to(staged)): sha256_of_file(path) for path in staged.rglob("*") if path.is_file()}
     if found != expected:
         wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
@@ -128,8 +117,6 @@ def _stage_model(model: Path, staged: Path) -> None:
             f"The copy of the SavedModel is not what was trained; these files differ: {', '.join(wrong)}.",
             remedy="Nothing was published. Check the disk, then push again.",
         )
-    if "saved_model.pb" not in found:
-        raise StepError(f"{model} holds no SavedModel.", remedy="Run train_model again.")
 
 
 def _stage_record(folder: Path, *, accepted: Accepted, statistics: Path) -> None:
