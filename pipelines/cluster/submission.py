@@ -120,14 +120,14 @@ def prepare(given: Mapping[str, Any], *, changes: Changes, compiled: Path = COMP
 def upload(api: Api, prepared: Prepared) -> Uploaded:
     """Return the cluster's version of the pipeline; it is uploaded only where no version has its digest."""
     pipeline, _ = api.made_once(
-        lambda: _named(api, "pipelines", "pipelines", prepared.pipeline, namespace=api.namespace),
+        lambda: named(api, "pipelines", "pipelines", prepared.pipeline, namespace=api.namespace),
         lambda: api.create(
             "pipelines", _filled(name=prepared.pipeline, display_name=prepared.pipeline, namespace=api.namespace)
         ),
     )
     pipeline_id = pipeline["pipeline_id"]
     version, is_new = api.made_once(
-        lambda: _named(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", prepared.version),
+        lambda: named(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", prepared.version),
         lambda: api.create(
             "pipelines/upload_version",
             file=(f"{prepared.pipeline}.yaml", prepared.text.encode()),
@@ -142,7 +142,7 @@ def upload(api: Api, prepared: Prepared) -> Uploaded:
 def experiment_id(api: Api, name: str) -> str:
     """Return KFP's id of the experiment of that name, which is made where it is absent."""
     experiment, _ = api.made_once(
-        lambda: _named(api, "experiments", "experiments", name, namespace=api.namespace),
+        lambda: named(api, "experiments", "experiments", name, namespace=api.namespace),
         lambda: api.create("experiments", _filled(display_name=name, namespace=api.namespace)),
     )
     return str(experiment["experiment_id"])
@@ -170,7 +170,7 @@ def create_run(
     name = f"{pipeline} {new_name()}"  # no other run has it: so a run whose answer got lost is found again
     body = run_body(name, version, experiment=experiment, parameters=parameters, placement=placement)
     run, _ = api.made_once(
-        lambda: _named(api, "runs", "runs", name, experiment_id=experiment), lambda: api.create("runs", body)
+        lambda: named(api, "runs", "runs", name, experiment_id=experiment), lambda: api.create("runs", body)
     )
     return dict(run)
 
@@ -193,8 +193,11 @@ def reference(uploaded: Uploaded) -> dict[str, str]:
     return {"pipeline_id": uploaded.pipeline_id, "pipeline_version_id": uploaded.version_id}
 
 
-def _named(api: Api, path: str, key: str, name: str, **query: str) -> dict[str, Any] | None:
-    """Return the entry of that display name; the filter is the one that kfp.Client 2.17.0 sends."""
+def named(api: Api, path: str, key: str, name: str, **query: str) -> dict[str, Any] | None:
+    """Return the entry of a list that has that display name, or None.
+
+    The filter is the one that kfp.Client 2.17.0 sends.
+    """
     found = api.listed(path, key, filter=equals("display_name", name), **query)
     return next((entry for entry in found if entry.get("display_name") == name), None)
 
