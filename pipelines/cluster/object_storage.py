@@ -46,7 +46,7 @@ def _library(uri: str) -> Iterator[None]:
         )
     try:
         yield
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         extra = "steps" if is_gcs else "s3"
         raise StepError(
             f"Reading {uri} needs the Python package {error.name}.",

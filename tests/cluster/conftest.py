@@ -52,6 +52,8 @@ class FakeKfp:
         cached: Steps that come from the cache.
         faults: What goes wrong.
         requests: Method and path of each request that came.
+        logs: What is left of pods' logs, by pod.
+        logs_at_ui: Whether the user interface's server answers in place of the API's own.
     """
 
     url: str = ""
@@ -59,6 +61,8 @@ class FakeKfp:
     cached: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)
+    logs_at_ui: bool = False
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     uploads: dict[str, list[Any]] = field(default_factory=dict)
@@ -114,7 +118,9 @@ def task_details(state: FakeKfp, run: dict[str, Any], look: int) -> list[dict[st
     step came from the cache; an end that has not come is in the year 1.
     """
 
-    def node(name: str, is_done: bool, *, state: str = "SUCCEEDED", seconds: int = 7) -> dict[str, Any]:
+    def node(
+        name: str, is_done: bool, *, state: str = "SUCCEEDED", seconds: int = 7, child: str = "1"
+    ) -> dict[str, Any]:
         times = {"start_time": "2026-03-01T10:00:00Z", "end_time": f"2026-03-01T10:00:{seconds:02}Z"}
         shown = state if is_done else "RUNNING"
         return {
@@ -125,7 +131,7 @@ def task_details(state: FakeKfp, run: dict[str, Any], look: int) -> list[dict[st
             **(times if is_done else {**times, "end_time": NOT_YET}),
             "state": shown,
             "state_history": [{"update_time": "2026-03-01T10:00:00Z", "state": shown}],
-            "child_tasks": [{"pod_name": "video-classification-x7k2p-1"}],
+            "child_tasks": [{"pod_name": f"video-classification-x7k2p-{child}"}],
         }
 
     nodes = [node("video-classification-x7k2p", False), node("root-driver", True), node("root", False)]
@@ -138,11 +144,24 @@ def task_details(state: FakeKfp, run: dict[str, Any], look: int) -> list[dict[st
         if done or state.plans[run["run_id"]] != "go on" or place == 0:
             is_cached = name in state.cached
             ended = "FAILED" if fails else "SUCCEEDED"
-            nodes.append(node(name, done, state=ended, seconds=0 if is_cached else 7))
+            nodes.append(node(name, done, state=ended, seconds=0 if is_cached else 7, child=f"1{place}"))
             nodes.append(node("executor", done, state="SKIPPED" if is_cached else ended))
         if fails and done:
             break
     return nodes
+
+
+def log_of(state: FakeKfp, path: str, query: dict[str, str]) -> str:
+    """Answer for a pod's log as the API server or the user interface's server does; the other path leads nowhere.
+
+    kubeflow/pipelines: backend/src/apiserver/server/run_log_server.go, frontend/server/handlers/pod-logs.ts.
+    """
+    if path.startswith("/k8s") != state.logs_at_ui:
+        raise RefusedError(404, 5, "Not Found")
+    pod = query["podname"] if state.logs_at_ui else path.split("/nodes/")[1].removesuffix("/log")
+    if pod not in state.logs:
+        raise RefusedError(500, 13, f"Failed to read logs from pod {pod}")
+    return state.logs[pod]
 
 
 def looked_at(state: FakeKfp, run: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +232,9 @@ def uploaded(state: FakeKfp, query: dict[str, str], upload: Any) -> dict[str, An
         "name": name,
         "description": query.get("description", ""),
         "created_at": now(),
-        "pipeline_spec": {"pipeline_spec": documents[0], "platform_spec": documents[1]},
+        "pipeline_spec": (
+            {"pipeline_spec": documents[0], "platform_spec": documents[1]} if documents[1:] else documents[0]
+        ),
     }
     return state.versions[version_id]
 
@@ -288,12 +309,15 @@ def handler(state: FakeKfp) -> type[BaseHTTPRequestHandler]:
                     return self.reply(302, b"", Location="https://sign-in.example.com")
                 if fault and fault.status and not fault.after_doing:
                     raise RefusedError(fault.status, 14, "upstream connect error")
+                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                if path.startswith(("/apis/v1alpha1", "/k8s")):
+                    return self.reply(200, log_of(state, path, query).encode(), "text/plain")
                 is_upload = "multipart" in self.headers.get("Content-Type", "")
                 done = answer(
                     state,
                     self.command,
                     path,
-                    {name: values[0] for name, values in parse_qs(parts.query).items()},
+                    query,
                     json.loads(content) if content and not is_upload else None,
                     upload_of(self.headers["Content-Type"], content) if is_upload else None,
                 )
@@ -306,9 +330,9 @@ def handler(state: FakeKfp) -> type[BaseHTTPRequestHandler]:
                 self.reply(refused.status, json.dumps(told).encode())
             return None
 
-        def reply(self, status: int, body: bytes, **headers: str) -> None:
+        def reply(self, status: int, body: bytes, kind: str = "application/json", **headers: str) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -381,7 +405,8 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     from pipelines.cluster.watching import Watching
 
     monkeypatch.setattr(
-        "pipelines.cluster.client.Patience", lambda timeout_s: Patience(timeout_s=timeout_s, pauses_s=(0.01, 0.02))
+        "pipelines.cluster.client.Patience",
+        lambda timeout_s=30.0: Patience(timeout_s=timeout_s, pauses_s=(0.01, 0.02)),
     )
     monkeypatch.setattr("pipelines.cluster.watching.Watching", lambda: Watching(every_s=0.02, outage_s=1.0))
     monkeypatch.setenv("REELFLOW_KFP_TOKEN", TOKEN)

@@ -1,0 +1,502 @@
+"""What a cluster's run left in its pipeline root: rerun, scores, logs and expected cache hits.
+
+The runs are real: a compiled pipeline of two of our steps, run by kfp.local in subprocesses; what they left then lies
+as KFP's backend lays it out, in a real fake-gcs-server or in moto's S3 server.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from kfp import compiler, dsl
+from kfp.dsl import Artifact, Dataset, Input, Output
+
+from components.contract import buckets
+from components.contract.step_record import RECORD_NAME
+from components.extract_frames.component import extract_frames
+from components.image import component
+from components.ingest_videos.component import ingest_videos
+from pipelines.cluster.client import Api
+from pipelines.cluster.submission import Changes, Placement, create_run, experiment_id, prepare, reference, upload
+from pipelines.console import Console
+from pipelines.demo.videos import write_demo_zip
+from pipelines.local_run import start
+from pipelines.runs import Run
+from pipelines.workspace import Workspace
+
+Call = Callable[..., Result]
+Put = Callable[[str, bytes], None]
+TOKEN = "a-token-of-the-tests"
+SMALL = {"classes": ["RaiseArms", "LowerArms"], "n_frames": 3, "frame_height": 24, "frame_width": 40}
+
+
+@component
+def evaluate_model(clips: Input[Dataset], clips_digest: str, record: Output[Artifact]) -> str:
+    """Stand for the evaluation, whose metrics are a run's scores.
+
+    Args:
+        clips: The clips.
+        clips_digest: Their digest.
+        record: What the step was given and left.
+    """
+    from components.contract.step_record import step_record
+
+    with step_record(evaluate_model, locals()) as step:
+        step.metrics["accuracy"] = 0.875
+        return clips_digest
+
+
+@dsl.pipeline(name="video-classification")
+def small_pipeline(
+    source: str,
+    store_dir: str,
+    serving_dir: str,
+    classes: list = [],  # noqa: B006 - kfp takes no None here
+    n_frames: int = 16,
+    frame_height: int = 112,
+    frame_width: int = 112,
+) -> None:
+    ingested = ingest_videos(source=source, store_dir=store_dir, classes=classes)
+    ingested.set_caching_options(False)
+    extracted = extract_frames(
+        videos=ingested.outputs["videos"],
+        videos_digest=ingested.outputs["Output"],
+        n_frames=n_frames,
+        frame_height=frame_height,
+        frame_width=frame_width,
+    )
+    evaluate_model(clips=extracted.outputs["clips"], clips_digest=extracted.outputs["Output"])
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compiled") / "small.yaml"
+    compiler.Compiler().compile(small_pipeline, str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def done(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of the small pipeline, as it lies on this machine."""
+    folder = tmp_path_factory.mktemp("done")
+    write_demo_zip(folder / "UCF101.zip", groups_per_class=4, clips_per_group=1)
+    given = {"source": str(folder / "UCF101.zip"), **SMALL}
+    return start(Workspace.at(str(folder / "work")), given, console=Console(), compiled=compiled)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run of the fake cluster whose artifacts are in a bucket.
+
+    Attributes:
+        url: Of the API.
+        run_id: KFP's id.
+        root: Its pipeline root.
+        put: Writes an object of the bucket.
+        records: Address and text of each step's record.
+    """
+
+    url: str
+    run_id: str
+    root: str
+    put: Put
+    records: dict[str, tuple[str, str]]
+
+    def change(self, of: str, **fields: Any) -> None:
+        """Replace fields of a step's record."""
+        uri, text = self.records[of]
+        self.put(uri, json.dumps({**json.loads(text), **fields}).encode())
+
+
+def laid_out(done: Run, *, root: str, run_id: str, put: Put) -> dict[str, tuple[str, str]]:
+    """Put what a run left below a root as KFP's driver names it: pipeline, run, task, a uuid, output."""
+    outputs = {name: state for state in done.steps for name in [state.step]}
+    addresses = {
+        str(state.output_path(output)): f"{root}/{done.pipeline}/{run_id}/{step.replace('_', '-')}/{salt}/{output}"
+        for step, state in outputs.items()
+        for salt in [uuid.uuid4()]
+        for output in state.outputs
+        if state.output_path(output)
+    }
+    records = {}
+    for path, address in addresses.items():
+        files = [Path(path)] if Path(path).is_file() else [each for each in Path(path).rglob("*") if each.is_file()]
+        for file in files:
+            data = file.read_bytes()
+            uri = address + str(file).removeprefix(path)
+            if file.name == RECORD_NAME:
+                for local in sorted(addresses, key=len, reverse=True):
+                    data = data.replace(f'"{local}"'.encode(), f'"{addresses[local]}"'.encode())
+                records[json.loads(data)["step"]] = (uri, data.decode())
+            put(uri, data)
+    return records
+
+
+@pytest.fixture
+def record(fake: Any, done: Run, compiled: Path) -> Callable[..., Recorded]:
+    """Submit the small pipeline to the fake, and lay out in a bucket what its run left."""
+
+    def submit(root: str, put: Put, *, url: str = "", tell_root: bool = True) -> Recorded:
+        api = Api(url or fake.url, token=lambda: TOKEN)
+        given = {name: value for name, value in done.parameters.items() if not name.endswith("_dir")}
+        prepared = prepare(given, changes=Changes(), compiled=compiled)
+        run = create_run(
+            api,
+            reference(upload(api, prepared)),
+            experiment=experiment_id(api, "tests"),
+            parameters=prepared.parameters,
+            placement=Placement(pipeline_root=root if tell_root else ""),
+            pipeline=prepared.pipeline,
+        )
+        fake.runs[run["run_id"]]["state"] = "SUCCEEDED"
+        records = laid_out(done, root=root, run_id=run["run_id"], put=put)
+        return Recorded(url=api.host, run_id=run["run_id"], root=root, put=put, records=records)
+
+    return submit
+
+
+def put_gs(uri: str, data: bytes) -> None:
+    found = buckets.find_file(uri)
+    buckets.write_bytes(uri, data, replaces=found.generation if found else 0)
+
+
+@pytest.fixture
+def in_gcs(record: Callable[..., Recorded], gcs_bucket: str) -> Recorded:
+    return record(f"{gcs_bucket}/v2/artifacts", put_gs)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def put_s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Put:
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "minio")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "minio123")
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="mlpipeline")
+
+    def put(uri: str, data: bytes) -> None:
+        bucket, _, name = uri.partition("://")[2].partition("/")
+        client.put_object(Bucket=bucket, Key=name, Body=data)
+
+    return put
+
+
+@pytest.fixture
+def rerun(call: Call, tmp_path: Path) -> Call:
+    """Rerun a step in a workspace that has nothing yet."""
+
+    def call_rerun(recorded: Recorded, *arguments: str, step: str = "extract_frames") -> Result:
+        return call(
+            "rerun", recorded.run_id, step, "--host", recorded.url, *arguments, "--work-dir", str(tmp_path / "here")
+        )
+
+    return call_rerun
+
+
+@pytest.mark.cluster
+def test_rerun_from_a_gs_bucket_behind_the_specification_gives_the_same_digests(
+    record: Callable[..., Recorded], gcs_bucket: str, host: str, rerun: Call, done: Run
+) -> None:
+    again = rerun(record(f"{gcs_bucket}/v2", put_gs, url=host), "--verify", "--json")
+
+    assert again.exit_code == 0, again.output
+    repeated = json.loads(again.stdout)["outputs"]["clips"]["digest"]
+    assert repeated == json.loads(json.dumps(done.record("extract_frames")))["outputs"]["clips"]["digest"]
+
+
+def test_rerun_from_a_gs_bucket_gives_the_same_digests_and_fetches_inputs_once(
+    in_gcs: Recorded, rerun: Call, tmp_path: Path
+) -> None:
+    first = rerun(in_gcs, "--verify")
+    fetched = sorted(path for path in (tmp_path / "here/store/artifacts").rglob("finished.json"))
+    times = [path.stat().st_mtime_ns for path in fetched]
+    second = rerun(in_gcs, "--verify")
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert "Same digests as recorded." in first.stdout
+    assert len(fetched) == 1
+    assert [path.stat().st_mtime_ns for path in fetched] == times
+
+
+@pytest.mark.parametrize("scheme", ["s3", "minio"])
+def test_rerun_from_s3_and_minio_gives_the_same_digests(
+    record: Callable[..., Recorded], put_s3: Put, rerun: Call, scheme: str
+) -> None:
+    recorded = record(f"{scheme}://mlpipeline/v2/artifacts", put_s3)
+
+    again = rerun(recorded, "--verify")
+
+    assert again.exit_code == 0, again.output
+    assert "Same digests as recorded." in again.stdout
+
+
+def test_root_that_the_api_does_not_tell_is_kfps_default_or_the_one_given(
+    record: Callable[..., Recorded], put_s3: Put, gcs_bucket: str, rerun: Call
+) -> None:
+    by_default = rerun(record("minio://mlpipeline/v2/artifacts", put_s3, tell_root=False))
+    given = rerun(record(f"{gcs_bucket}/own", put_gs, tell_root=False), "--pipeline-root", f"{gcs_bucket}/own")
+
+    assert by_default.exit_code == 0, by_default.output
+    assert given.exit_code == 0, given.output
+
+
+def test_changed_parameter_gives_other_outputs_and_verify_says_which(in_gcs: Recorded, rerun: Call) -> None:
+    changed = rerun(in_gcs, "--set", "n_frames=2")
+    verified = rerun(in_gcs, "--set", "n_frames=2", "--verify")
+
+    assert changed.exit_code == 0, changed.output
+    assert "Differs from the recorded run: clips" in changed.stdout
+    assert verified.exit_code == 1
+    (row,) = [line.split() for line in verified.stderr.splitlines() if line.startswith("clips")]
+    assert row[-1] == "differs"
+    assert "=====" not in verified.output
+
+
+def test_other_code_is_refused_unless_it_is_asked_for(in_gcs: Recorded, rerun: Call) -> None:
+    in_gcs.change("extract_frames", code_digest="0" * 64, reelflow="0.0.9")
+
+    refused = rerun(in_gcs)
+    taken = rerun(in_gcs, "--any-code")
+
+    assert refused.exit_code == 1
+    assert "ran with other code (Reelflow 0.0.9, 000000000000)" in refused.stderr
+    assert "--any-code" in refused.stderr
+    assert taken.exit_code == 0, taken.output
+
+
+def test_record_of_another_step_or_version_is_refused(in_gcs: Recorded, rerun: Call) -> None:
+    in_gcs.change("extract_frames", step="train_model")
+    of_another_step = rerun(in_gcs)
+    in_gcs.change("extract_frames", schema_version=99)
+    of_another_version = rerun(in_gcs)
+    in_gcs.put(in_gcs.records["extract_frames"][0], b"<html>")
+    no_json = rerun(in_gcs)
+
+    assert {each.exit_code for each in (of_another_step, of_another_version, no_json)} == {1}
+    assert "is no record of extract_frames" in of_another_step.stderr
+    assert "version 99" in of_another_version.stderr
+    assert "is not JSON" in no_json.stderr
+
+
+def test_step_that_left_no_record_is_named_with_the_folder(in_gcs: Recorded, rerun: Call) -> None:
+    missing = rerun(in_gcs, step="train_model")
+
+    assert missing.exit_code == 1
+    assert f"There is no record of train_model below {in_gcs.root}/video-classification/{in_gcs.run_id}" in (
+        missing.stderr
+    )
+
+
+def test_step_from_the_cache_is_rerun_from_the_run_that_did_the_work(in_gcs: Recorded, rerun: Call, fake: Any) -> None:
+    later_id = "00000000-1111-2222-3333-444444444444"
+    fake.runs[later_id] = {**fake.runs[in_gcs.run_id], "run_id": later_id}
+    fake.plans[later_id] = "succeed"
+    uri, text = in_gcs.records["evaluate_model"]
+    put_gs(uri.replace(in_gcs.run_id, later_id), text.encode())  # its input lies in the earlier run's folder
+    later = Recorded(in_gcs.url, later_id, in_gcs.root, in_gcs.put, in_gcs.records)
+
+    again = rerun(later, "--verify")
+
+    assert again.exit_code == 0, again.output
+    assert in_gcs.run_id in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda marker: {**marker, "digest": "f" * 64}, "not the promised"),
+        (lambda marker: {**marker, "files": {"../../outside": {"sha256": "", "bytes": 0}}}, "which is no file in it"),
+        (lambda marker: {}, "cannot be read"),
+    ],
+)
+def test_input_that_is_not_what_was_recorded_is_refused_and_nothing_is_left(
+    in_gcs: Recorded, rerun: Call, tmp_path: Path, change: Callable[[Any], Any], message: str
+) -> None:
+    record = json.loads(in_gcs.records["extract_frames"][1])
+    uri = f"{record['inputs']['videos']['uri']}/finished.json"
+    put_gs(uri, json.dumps(change(json.loads(buckets.read_bytes(uri)))).encode())
+
+    refused = rerun(in_gcs)
+
+    assert refused.exit_code == 1
+    assert message in refused.stderr
+    assert not [path for path in (tmp_path / "here/store/artifacts").rglob("*") if path.is_file()]
+
+
+def test_input_whose_file_was_cut_is_refused(in_gcs: Recorded, rerun: Call) -> None:
+    record = json.loads(in_gcs.records["extract_frames"][1])
+    put_gs(f"{record['inputs']['videos']['uri']}/manifest.jsonl", b"{")
+
+    refused = rerun(in_gcs)
+
+    assert refused.exit_code == 1
+    assert "was cut or changed" in refused.stderr
+
+
+def test_bucket_that_is_not_there_says_so(record: Callable[..., Recorded], put_s3: Put, rerun: Call) -> None:
+    recorded = record("s3://mlpipeline/v2", put_s3)
+
+    in_gs = rerun(recorded, "--pipeline-root", "s3://nowhere/v2")
+    no_address = rerun(recorded, "--pipeline-root", "/mnt/v2")
+
+    assert in_gs.exit_code == no_address.exit_code == 1
+    assert "is not there (404 NoSuchBucket)" in in_gs.stderr
+    assert "is no address in object storage" in no_address.stderr
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A storage that refuses whoever asks."""
+
+    def do_GET(self) -> None:
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for variable in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-of-the-tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
+    yield
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("root", ["s3://mlpipeline/v2", "minio://mlpipeline/v2", "gs://bucket/v2"])
+def test_bucket_that_refuses_says_whose_rights_are_missing(
+    record: Callable[..., Recorded], rerun: Call, refusing: None, root: str
+) -> None:
+    recorded = record(root, lambda uri, data: None)
+
+    refused = rerun(recorded)
+
+    assert refused.exit_code == 1
+    assert "may not be used with these credentials" in refused.stderr
+    assert "secret-of-the-tests" not in refused.output
+
+
+def test_minio_that_nothing_names_says_how_to_reach_it(
+    record: Callable[..., Recorded], rerun: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+    refused = rerun(record("minio://mlpipeline/v2", lambda uri, data: None))
+
+    assert refused.exit_code == 1
+    assert "port-forward svc/minio-service 9000:9000" in refused.stderr
+
+
+def test_videos_that_only_the_cluster_has_are_named(in_gcs: Recorded, rerun: Call, done: Run) -> None:
+    for video in (Path(done.parameters["store_dir"]) / "videos").rglob("*"):
+        if video.is_file():
+            video.rename(video.with_name(f"{video.name}.away"))
+    try:
+        refused = rerun(in_gcs)
+    finally:
+        for video in (Path(done.parameters["store_dir"]) / "videos").rglob("*.away"):
+            video.rename(video.with_suffix(""))
+
+    assert refused.exit_code == 1
+    assert "videos of the manifest are on the cluster and not on this machine" in refused.stderr
+
+
+def test_runs_show_their_scores_and_blanks_where_these_cannot_be_read(
+    in_gcs: Recorded, record: Callable[..., Recorded], call: Call
+) -> None:
+    unreadable = record("minio://mlpipeline/v2", lambda uri, data: None)
+
+    listed = call("runs", "--host", in_gcs.url, "--json")
+    shown = call("runs", in_gcs.run_id, "--host", in_gcs.url)
+
+    scores = {row["run"]: row["scores"] for row in json.loads(listed.stdout)}
+    assert scores == {in_gcs.run_id: {"accuracy": 0.875}, unreadable.run_id: {}}
+    assert "Scores are left out where they cannot be read" in listed.stderr
+    assert "accuracy: 0.875" in shown.stdout
+
+
+def expected(call: Call, url: str, source: str, **changes: Any) -> dict[str, str]:
+    settings = {"source": source, **{name: json.dumps(value) for name, value in {**SMALL, **changes}.items()}}
+    arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    shown = json.loads(call("submit", "--dry-run", "--host", url, *arguments, "--json").stdout)
+    return {step["step"]: step["expected"] for step in shown["steps"]}
+
+
+def test_dry_run_expects_hits_of_what_is_as_in_the_last_run(in_gcs: Recorded, call: Call, done: Run, fake: Any) -> None:
+    fake.requests.clear()
+
+    same = expected(call, in_gcs.url, done.parameters["source"])
+    other_frames = expected(call, in_gcs.url, done.parameters["source"], n_frames=5)
+    other_source = expected(call, in_gcs.url, "other.zip")
+
+    assert same["ingest_videos"] == same["push_model"] == "runs"
+    assert same["extract_frames"] == "hit"
+    assert same["train_model"] == "runs"  # the last run had no such step
+    assert other_frames["extract_frames"] == "runs"
+    assert other_source["extract_frames"] == "unknown"
+    assert {request.split()[0] for request in fake.requests} == {"GET"}
+
+
+def test_dry_run_goes_without_a_cluster_and_without_a_root(call: Call, record: Callable[..., Recorded]) -> None:
+    unreadable = record("minio://mlpipeline/v2", lambda uri, data: None)
+
+    by_unreadable = expected(call, unreadable.url, "a.zip")
+    by_absent = expected(call, "http://127.0.0.1:1", "a.zip")
+
+    assert by_unreadable == by_absent
+    assert by_absent["extract_frames"] == "unknown"
+    assert by_absent["ingest_videos"] == "runs"
+
+
+def test_logs_come_from_the_pod_else_from_the_root_else_the_records_reason_is_told(
+    in_gcs: Recorded, call: Call, fake: Any
+) -> None:
+    at = ("logs", in_gcs.run_id, "extract_frames", "--host", in_gcs.url)
+    folder = in_gcs.records["extract_frames"][0].removesuffix("/record/step.json")
+    fake.logs = {"video-classification-x7k2p-system-container-impl-11": "from the pod\n"}
+    for _ in range(4):  # at each look the fake's run has come to one task more
+        call("runs", in_gcs.run_id, "--host", in_gcs.url)
+
+    from_pod = call(*at)
+    fake.logs_at_ui = True
+    from_ui = call(*at)
+    fake.logs = {}
+    in_gcs.change("extract_frames", status="failed", error={"type": "StepError", "message": "M.", "remedy": "R."})
+    gone = call(*at)
+    put_gs(f"{folder}/executor-logs", b"from the root\n")
+    from_root = call(*at)
+
+    assert [from_pod.stdout, from_ui.stdout, from_root.stdout] == ["from the pod\n"] * 2 + ["from the root\n"]
+    assert gone.exit_code == 1
+    assert "Its record says: M. R." in gone.stderr
+    assert f"get pods -l pipeline/runid={in_gcs.run_id}" in gone.stderr
+    assert call("logs", in_gcs.run_id, "extract", "--host", in_gcs.url).exit_code == 2
