@@ -76,7 +76,7 @@ def submit(
     with told():
         given = from_file(params_file) if params_file else {}
         given |= from_settings(settings, pipeline_parameters())
-        prepared = prepare(given, changes=Changes(image=image, gpus=gpus))
+        prepared = prepare(given, changes=Changes(image=image, gpus=gpus), digest_may_be_unknown=dry_run)
         placement = Placement(experiment=experiment, pipeline_root=pipeline_root, service_account=service_account)
         if dry_run:
             _show_prepared(prepared, placement, connection, as_json=as_json)
@@ -305,6 +305,7 @@ def _show_prepared(prepared: Any, placement: Any, connection: Connection, *, as_
         "version": prepared.version,
         "digest": prepared.digest,
         "images": list(prepared.images),
+        **({"image_digest": f"unknown: {prepared.unknown_digest}"} if prepared.unknown_digest else {}),
         "pipeline_root": placement.pipeline_root,
         "service_account": placement.service_account,
         "parameters": prepared.parameters,
