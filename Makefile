@@ -9,10 +9,10 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '
 venv := .venv
 bin := $(venv)/bin
 
-.PHONY: help setup demo test test-cluster test-containers check bench images format compile lock clean
+.PHONY: help setup demo test faults test-flink test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(venv)/.ready ## Make .venv from the lock, with uv if it is there, else with pip.
 
@@ -36,6 +36,13 @@ demo: setup ## Draw the demo videos, run the whole pipeline on them, show the sc
 test: setup ## Run the tests.
 	$(bin)/python -m pytest
 
+# pytest exits with 5 where no test has the marker.
+faults: setup ## Run the long fault tests: steps killed again and again.
+	$(bin)/python -m pytest -m faults || [ $$? -eq 5 ]
+
+test-flink: setup ## Run the tests on a local Flink cluster.
+	$(bin)/python -m pytest -m flink || [ $$? -eq 5 ]
+
 prism := build/prism/node_modules/.bin
 
 test-cluster: setup $(prism)/prism ## Run the tests against KFP's API specification, which REELFLOW_KFP_API_SPEC names.
@@ -45,10 +52,11 @@ $(prism)/prism:
 	@command -v npm >/dev/null || { echo "npm is missing: it gets prism, which checks requests against the specification."; exit 1; }
 	npm install --prefix build/prism --silent --no-audit --no-fund @stoplight/prism-cli@5.14.2
 
-check: setup ## Lint, types, and whether the compiled pipeline is fresh.
+check: setup ## Lint, types, the Dockerfile, and whether the compiled pipeline is fresh.
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
+	$(bin)/hadolint components/Dockerfile
 	$(bin)/reelflow compile --check
 
 bench: setup ## Run the benchmarks: ratios against peers on this machine.

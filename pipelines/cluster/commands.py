@@ -66,7 +66,7 @@ def submit(
     with told():
         given = from_file(params_file) if params_file else {}
         given |= from_settings(settings, pipeline_parameters())
-        prepared = prepare(given, changes=Changes(image=image, gpus=gpus))
+        prepared = prepare(given, changes=Changes(image=image, gpus=gpus), digest_may_be_unknown=dry_run)
         placement = Placement(experiment=experiment, pipeline_root=pipeline_root, service_account=service_account)
         if dry_run:
             expected = _expected_hits(connection, prepared, pipeline_root)
@@ -215,6 +215,7 @@ def _show_prepared(
         "version": prepared.version,
         "digest": prepared.digest,
         "images": list(prepared.images),
+        **({"image_digest": f"unknown: {prepared.unknown_digest}"} if prepared.unknown_digest else {}),
         "pipeline_root": placement.pipeline_root,
         "service_account": placement.service_account,
         "parameters": prepared.parameters,
