@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.contract.errors import StepError
-from pipelines.containers import containers_for, find_image, run_container
+from pipelines.containers import STEP_LABEL, containers_for, find_image, run_container
 from pipelines.local_run import local_parameters
 from pipelines.single_step import read_record
 from pipelines.workspace import Workspace
@@ -51,7 +51,7 @@ def run_step_in_container(
             command=["python3", "-m", "pipelines.cli", "step", step, *_options(inputs, parameters), f"--out={out}"],
             volumes={str(workspace.root): {"bind": str(workspace.root), "mode": "rw"}},
             environment={},
-            labels={"reelflow.step": step},
+            labels={STEP_LABEL: step},
             on_line=last_lines.append,
         )
     if code:
