@@ -11,7 +11,7 @@ import yaml
 from components.contract.errors import StepError
 from components.ingest_videos.addresses import shown
 from pipelines.cluster.client import Api
-from pipelines.cluster.recorded_steps import ClusterRun
+from pipelines.cluster.recorded_steps import ClusterRun, NoRecordError
 from pipelines.cluster.submission import Prepared, named
 from pipelines.cluster.watching import SUCCEEDED, newest_runs
 from pipelines.local_run import LOCAL_PARAMETERS
@@ -102,7 +102,10 @@ class _Comparison:
         step = _step(name)
         if _container(self._spec, name) != _container(self._last.spec, name):
             return "its image or command is another"
-        record = self._last.step(step).record
+        try:
+            record = self._last.step(step).record
+        except NoRecordError:
+            return "there is no record of it"
         if record["status"] != "succeeded":
             return f"there is no record of a success, but {record['status']}"
         for parameter, source in sorted(task.get("inputs", {}).get("parameters", {}).items()):

@@ -39,7 +39,11 @@ _FOREIGN = "Something else wrote it; choose another run."
 
 
 class NoRecordError(StepError):
-    """A run has no record of a step."""
+    """A run has no record of a step, or none that can be found."""
+
+
+class ForeignRecordError(StepError):
+    """Where a step's record should be lies something else."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class ClusterRun:
         held = self.run.get("pipeline_spec") or version_of(self._api, self.run).get("pipeline_spec", {})
         spec = held.get("pipeline_spec", held)  # beside it may be the platform's
         if not isinstance(spec, dict) or "pipelineInfo" not in spec:
-            raise StepError(
+            raise NoRecordError(
                 f"{self._api.host} does not tell which pipeline run {self.run['run_id']} runs.",
                 remedy="Its version may be deleted; choose another run: `reelflow runs --host …` lists them.",
             )
@@ -132,7 +136,8 @@ class ClusterRun:
         }
         # the task's folder, or the uuid's in it
         theirs = sorted(folder for folder in folders if _task(name) in folder.split("/")[-2:])
-        return [read_record(f"{folder}{_RECORD_END}", name) for folder in theirs]
+        uris = [uri for folder in theirs for uri in _records_among(list_files(f"{folder}/{RECORD_OUTPUT}"))]
+        return [read_record(uri, name) for uri in uris]
 
 
 def version_of(api: Api, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,12 +152,12 @@ def read_record(uri: str, step: str) -> RecordedStep:
     """Read a step's record.
 
     Raises:
-        StepError: If it is not the record of that step, in the form that this version writes.
+        ForeignRecordError: If it is not the record of that step, in the form that this version writes.
     """
     record = {"outputs": {}, "metrics": {}, **_parsed(uri)}  # a step that died unheard wrote neither
     faults = [name for name, kind in _KINDS.items() if not isinstance(record.get(name), kind)]
     if record.get("schema_version") != SCHEMA_VERSION or record.get("step") != step or faults:
-        raise StepError(
+        raise ForeignRecordError(
             f"{uri} is no record of {step} that this version of Reelflow can read "
             f"(step {record.get('step')!r}, version {record.get('schema_version')!r}).",
             remedy="Use the version of Reelflow that the run was submitted with, or choose another run.",
@@ -164,10 +169,10 @@ def _parsed(uri: str) -> dict[str, Any]:
     try:
         record = json.loads(read_bytes(uri))
     except ValueError as error:
-        raise StepError(f"{uri} is not JSON: {error}.", remedy=_FOREIGN) from error
+        raise ForeignRecordError(f"{uri} is not JSON: {error}.", remedy=_FOREIGN) from error
     inputs = record.get("inputs", {}) if isinstance(record, dict) else None
     if not isinstance(inputs, dict) or not all(_is_artifact(entry) for entry in inputs.values()):
-        raise StepError(f"{uri} is no step record.", remedy=_FOREIGN)
+        raise ForeignRecordError(f"{uri} is no step record.", remedy=_FOREIGN)
     return dict(record)
 
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from components.contract.errors import StepError
-from pipelines.cluster.client import Api
-from pipelines.cluster.recorded_steps import ClusterRun
+from pipelines.cluster.client import Api, ApiError
+from pipelines.cluster.recorded_steps import ClusterRun, ForeignRecordError, NoRecordError
 
 _AT_A_TIME = 8
 
@@ -25,6 +25,8 @@ def scores_of(
             return {}
         try:
             return run.scores()
+        except (ApiError, NoRecordError, ForeignRecordError):
+            return {}  # says nothing of the other runs
         except StepError as error:
             faults[run.root] = f"{error.found} {error.remedy}"
             return {}

@@ -39,6 +39,7 @@ class FakeKfp:
         cached: Steps that come from the cache.
         faults: What goes wrong.
         requests: Method and path of each request that came.
+        queries: What each asked for beside its path.
         logs: What is left of pods' logs, by pod.
         logs_at_ui: Whether the user interface's server answers in place of the API's own.
     """
@@ -48,6 +49,7 @@ class FakeKfp:
     cached: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     logs_at_ui: bool = False
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -283,6 +285,7 @@ def handler(state: FakeKfp) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             path = unquote(parts.path.removeprefix(API))
             state.requests.append(f"{self.command} {path}")
+            state.queries.append(parts.query)
             fault = next(
                 (f for f in state.faults if f.times and f.method == self.command and path.startswith(f.path)), None
             )

@@ -267,6 +267,17 @@ def test_runs_show_their_scores_and_blanks_where_these_cannot_be_read(
     assert "accuracy: 0.875" in shown.stdout
 
 
+def test_foreign_record_of_one_run_hides_no_other_runs_scores(
+    in_gcs: Recorded, record: Callable[..., Recorded], call: Call
+) -> None:
+    other = record(in_gcs.root, put_gs)
+    other.change("evaluate_model", schema_version=99)
+
+    listed = json.loads(call("runs", "--host", in_gcs.url, "--json").stdout)
+
+    assert {row["run"]: row["scores"] for row in listed} == {in_gcs.run_id: {"accuracy": 0.875}, other.run_id: {}}
+
+
 def expected(call: Call, url: str, source: str, **changes: Any) -> dict[str, str]:
     settings = {"source": source, **{name: json.dumps(value) for name, value in {**SMALL, **changes}.items()}}
     arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
@@ -287,6 +298,20 @@ def test_dry_run_expects_hits_of_what_is_as_in_the_last_run(in_gcs: Recorded, ca
     assert other_frames["extract_frames"] == "runs"
     assert other_source["extract_frames"] == "unknown"
     assert {request.split()[0] for request in fake.requests} == {"GET"}
+
+
+def test_dry_run_says_unknown_of_the_step_whose_record_is_gone(in_gcs: Recorded, call: Call, done: Run) -> None:
+    uri, _ = in_gcs.records["extract_frames"]
+    found = buckets.find_file(uri)
+    assert found is not None
+    buckets.remove_file(uri, generation=found.generation)
+
+    told = call(
+        "submit", "--dry-run", "--host", in_gcs.url, "--set", f"source={done.parameters['source']}", "--json"
+    ).stdout
+
+    (step,) = [each for each in json.loads(told)["steps"] if each["step"] == "extract_frames"]
+    assert (step["expected"], step["why"]) == ("unknown", "there is no record of it")
 
 
 def test_dry_run_goes_without_a_cluster_and_without_a_root(call: Call, record: Callable[..., Recorded]) -> None:
