@@ -12,7 +12,7 @@ bin := $(venv)/bin
 .PHONY: help setup demo test faults test-flink test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(venv)/.ready ## Make .venv from the lock, with uv if it is there, else with pip.
 
@@ -52,10 +52,11 @@ $(prism)/prism:
 	@command -v npm >/dev/null || { echo "npm is missing: it gets prism, which checks requests against the specification."; exit 1; }
 	npm install --prefix build/prism --silent --no-audit --no-fund @stoplight/prism-cli@5.14.2
 
-check: setup ## Lint, types, and whether the compiled pipeline is fresh.
+check: setup ## Lint, types, the Dockerfile, and whether the compiled pipeline is fresh.
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
+	$(bin)/hadolint components/Dockerfile
 	$(bin)/reelflow compile --check
 
 bench: setup ## Run the benchmarks: ratios against peers on this machine.

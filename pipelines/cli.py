@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from components import __version__
-from pipelines.cluster import commands
-from pipelines.cluster.connection import Connection, connected
-from pipelines.messages import FAILED, run_text, show_record, told
+from pipelines import rerun_command
+from pipelines.cluster import commands, schedule_commands
+from pipelines.cluster.connection import Connection, asks_cluster, connected
+from pipelines.messages import FAILED, run_text, told
 from pipelines.options import examples, json_option, params_option, set_option, work_dir_option
 from pipelines.serving_commands import models, predict, rollback
 from pipelines.workspace import Workspace
@@ -76,9 +76,10 @@ def run(
 
 @main.command(epilog=examples("reelflow demo", "reelflow demo --fresh --json"))
 @click.option("--fresh", is_flag=True, help="Forget earlier demo runs: fetch, train and decide anew.")
+@click.option("--docker", "in_containers", is_flag=True, help="Run each step in a container of the steps' image.")
 @work_dir_option
 @json_option
-def demo(fresh: bool, work_dir: str, as_json: bool) -> None:
+def demo(fresh: bool, in_containers: bool, work_dir: str, as_json: bool) -> None:
     """Draw the demo videos, serve their zip over HTTP, and run the whole pipeline on it."""
     from pipelines.console import Console
     from pipelines.demo.run import run_demo
@@ -110,16 +111,18 @@ def demo(fresh: bool, work_dir: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[RUN [OTHER_RUN]]")
 @work_dir_option
 @connected
+@commands.root_option
 @commands.watch_option
 @json_option
-def show_runs(names: tuple[str, ...], work_dir: str, connection: Connection, watched: bool, as_json: bool) -> None:
+def show_runs(
+    names: tuple[str, ...], work_dir: str, connection: Connection, pipeline_root: str, watched: bool, as_json: bool
+) -> None:
     """List the runs; show one; or compare the parameters and scores of two.
 
     With --host: those of a cluster, where one can be watched too.
     """
-    # a host in the environment is for submitting; it does not hide what ran on this machine
-    if click.get_current_context().get_parameter_source("host") is ParameterSource.COMMANDLINE:
-        commands.show_cluster_runs(connection, names, watched=watched, as_json=as_json)
+    if asks_cluster():
+        commands.show_cluster_runs(connection, names, pipeline_root=pipeline_root, watched=watched, as_json=as_json)
         return
     if watched:
         raise click.UsageError("--watch follows a run of a cluster: name the cluster with --host.")
@@ -144,35 +147,6 @@ def show_runs(names: tuple[str, ...], work_dir: str, connection: Connection, wat
         else:
             differences = compared(*(find_run(workspace, name) for name in names))
             click.echo(json.dumps(differences) if as_json else table(differences) or "No difference.")
-
-
-@main.command(epilog=examples("reelflow rerun latest evaluate_model", "reelflow rerun latest train_model --set seed=2"))
-@click.argument("run_name", metavar="RUN")
-@click.argument("step_name", metavar="STEP")
-@set_option
-@work_dir_option
-@json_option
-def rerun(run_name: str, step_name: str, settings: tuple[str, ...], work_dir: str, as_json: bool) -> None:
-    """Run one step of a recorded run again, from its recorded inputs.
-
-    The run stays as it is; the outputs go to a folder of their own.
-    """
-    from pipelines.parameters import from_settings
-    from pipelines.runs import find_run
-    from pipelines.single_step import changed_outputs, load_step
-    from pipelines.single_step import rerun as rerun_step
-    from pipelines.workspace import new_name
-
-    with told():
-        workspace = Workspace.at(work_dir)
-        recorded_run = find_run(workspace, run_name)
-        changes = from_settings(settings, load_step(step_name).parameters)
-        out = workspace.steps / new_name(f"{step_name}-")
-        record = rerun_step(recorded_run, step_name, changes=changes, out=out)
-    show_record(record, out, as_json=as_json)
-    changed = changed_outputs(recorded_run.record(step_name) or {"outputs": {}}, record)
-    if not as_json:
-        click.echo(f"Differs from the recorded run: {', '.join(changed)}" if changed else "Same digests as recorded.")
 
 
 class _Steps(click.Group):
@@ -325,7 +299,17 @@ def _conclude(done: Any, say: Callable[[str], None], *, as_json: bool) -> int:
     return 0
 
 
-for command in (commands.submit, commands.terminate, commands.retry, commands.schedule, models, rollback, predict):
+for command in (
+    commands.submit,
+    commands.terminate,
+    commands.retry,
+    commands.logs,
+    schedule_commands.schedule,
+    rerun_command.rerun,
+    models,
+    rollback,
+    predict,
+):
     main.add_command(command)
 
 

@@ -11,6 +11,9 @@ from components.contract.code_digest import all_code_digest
 from pipelines.workspace import Workspace, WorkspaceError
 
 CODE_LABEL = "reelflow.code"
+RUN_LABEL = "reelflow.run"
+STEP_LABEL = "reelflow.step"
+SECRET_ENDING = "_env"  # of a parameter that names the environment variable which holds a secret
 _END_WITHIN_S = 10
 
 # What a step needs of the caller's environment to reach the network and its clouds; nothing else is passed on.
@@ -46,11 +49,13 @@ class Containers:
         image: The image they run in.
         writable: Folders that steps write to; they have the same paths inside.
         readable: Files and folders that steps only read, likewise.
+        secrets: Names of the variables that steps take secrets from.
     """
 
     image: Image
     writable: tuple[Path, ...]
     readable: tuple[Path, ...]
+    secrets: tuple[str, ...] = ()
 
     def volumes(self, given: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
         """Return all volumes of a container: kfp's own, with whose mode (SELinux wants another) ours are mounted."""
@@ -63,8 +68,9 @@ class Containers:
         }
 
     def environment(self) -> dict[str, str]:
-        """Return what a step in a container is told."""
-        passed = {name: os.environ[name] for name in (*_PASSED_ON, _CREDENTIALS) if name in os.environ}
+        """Return what a step in a container is told; Docker gets it over its API, so it is on no command line."""
+        names = (*_PASSED_ON, _CREDENTIALS, *self.secrets)
+        passed = {name: os.environ[name] for name in names if name in os.environ}
         return {**passed, "REELFLOW_IMAGE": f"{self.image.name}@{self.image.digest}"}
 
 
@@ -114,7 +120,19 @@ def containers_for(workspace: Workspace, parameters: Mapping[str, Any], image: I
         image=image,
         writable=tuple(sorted({folder.absolute() for folder in writable})),
         readable=tuple(sorted({path.absolute() for path in readable})),
+        secrets=tuple(
+            str(value) for name, value in sorted(parameters.items()) if name.endswith(SECRET_ENDING) and value
+        ),
     )
+
+
+def remove_left_behind(run_name: str) -> None:
+    """Remove the containers of a run that was killed before it could end them."""
+    import docker
+
+    with contextlib.closing(docker.from_env()) as client:
+        for container in client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_name}"}):
+            container.remove(force=True)
 
 
 def run_container(

@@ -14,6 +14,7 @@ _GIB = 1 << 30
 _STEP_PACKAGES = {
     "tensorflow": "tensorflow",
     "apache-beam": "apache_beam",
+    "av": "av",
     "opencv-python-headless": "cv2",
     "remotezip": "remotezip",
     "tensorflow-data-validation": "tensorflow_data_validation",
@@ -24,6 +25,7 @@ _PROGRAMS = {
     "ffmpeg": ("ffmpeg", "tests of codecs and benchmarks"),
     "chromium": ("chromium", "tests that open the pages"),
     "docker": ("docker.io", "building images, reelflow run in containers"),
+    "docker-registry": ("docker-registry", "tests of images in a registry"),
     "node": ("nodejs", "tests against the KFP API's specification"),
 }
 

@@ -22,10 +22,12 @@ from kfp.local.orchestrator import orchestrator_utils, task_executor
 
 from components.contract.files import sha256_of_json
 from components.contract.progress import PREFIX
-from pipelines.containers import Containers, run_container
+from pipelines import step_process
+from pipelines.containers import RUN_LABEL, STEP_LABEL, Containers, run_container
 from pipelines.runs import STEPS_FOLDER, Run, StepState
 
 _PACKAGES = Path(__file__).resolve().parent.parent
+_STEP_PROCESS = Path(step_process.__file__)
 _KILL_AFTER_S = 10.0
 
 # What keeps the libraries of a step quiet, and its imports from the checkout that runs.
@@ -143,7 +145,7 @@ class LocalRun:
         with (
             self.run.log(state.step).open("a") as log,
             subprocess.Popen(
-                full_command,
+                [sys.executable, "-ES", str(_STEP_PROCESS), str(os.getpid()), *full_command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -180,7 +182,7 @@ class LocalRun:
                 command=command,
                 volumes=volumes,
                 environment=environment or {},
-                labels={"reelflow.run": self.run.name, "reelflow.step": state.step},
+                labels={RUN_LABEL: self.run.name, STEP_LABEL: state.step},
                 on_line=lambda line: self._follow(log, line),
             )
         return state.exit_code

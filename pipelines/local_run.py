@@ -1,7 +1,6 @@
 """Run the compiled pipeline on this machine, resume a run, and say how it ended."""
 
 import copy
-import os
 import shutil
 import signal
 import time
@@ -16,7 +15,7 @@ import yaml
 from components.contract.code_digest import step_code_digest
 from components.contract.verdict import Verdict, read_verdict
 from pipelines.console import Console
-from pipelines.containers import Image, containers_for, find_image
+from pipelines.containers import Image, containers_for, find_image, remove_left_behind
 from pipelines.light_kfp import import_light_kfp
 from pipelines.parameters import COMPILED, check, declared, read_specs
 from pipelines.runs import EVALUATION_STEP, PAGE_OUTPUT, Run, StepState, new_run
@@ -113,7 +112,9 @@ def resume(workspace: Workspace, run: Run, *, console: Console, compiled: Path =
         how = "still runs" if run.status == "running" else "ended well"
         raise WorkspaceError(f"Run {run.name} {how}: there is nothing to resume.")
     image = find_image(run.image) if run.image else None
-    run.status, run.pid = "running", os.getpid()
+    if image:
+        remove_left_behind(run.name)
+    run.take()
     return _execute(workspace, run, read_specs(compiled), console=console, use_cache=True, image=image)
 
 

@@ -12,6 +12,10 @@ this machine: `reelflow run` leaves them out.
   on several nodes need a claim that many nodes may write (ReadWriteMany).
 - **The secret** `reelflow-network` need not exist. Its keys `https_proxy` and `no_proxy` become the variables that the
   fetching of videos reads; a proxy's address may hold a password, so it is no parameter.
+- **The secret** `reelflow-secrets` need not exist either. A parameter whose name ends in `_env` names an environment
+  variable; on a cluster these are the secret's keys, each under its own name, and KFP wants the keys when it compiles.
+  So they are fixed: with `source_auth_env=REELFLOW_SOURCE_AUTH`, videos are fetched with what that key holds. Another
+  key is a line in the step's `secrets` here and `reelflow compile`.
 - **The service account** is the run's and not a step's: `reelflow submit --service-account NAME`.
 """
 
@@ -27,6 +31,8 @@ CLAIM = "reelflow"
 CLAIM_FOLDER = "/reelflow"
 NETWORK_SECRET = "reelflow-network"
 NETWORK_VARIABLES = {"https_proxy": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
+SECRET = "reelflow-secrets"
+SOURCE_AUTH_VARIABLE = "REELFLOW_SOURCE_AUTH"
 
 # TensorFlow Data Validation has wheels for this architecture only, and so has the image.
 NODE_SELECTOR = ("kubernetes.io/arch", "amd64")
@@ -47,7 +53,7 @@ class Resources:
         timeout_s: A pod that works longer is ended.
         retries: Further tries after a failure.
         uses_claim: Whether it reads or writes the store or the serving directory.
-        secrets: Environment variables by the key of the network secret that holds them.
+        secrets: Environment variables by the key that holds them, by the secret's name; none need exist.
         gpu_type: Resource name of its accelerators; empty for none.
         gpus: How many of them.
         shared_memory: Size of /dev/shm, which is 64 MiB where nothing is said; empty leaves it so.
@@ -59,7 +65,7 @@ class Resources:
     timeout_s: int
     retries: int = 0
     uses_claim: bool = False
-    secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     gpu_type: str = ""
     gpus: int = 0
     shared_memory: str = ""
@@ -73,7 +79,7 @@ RESOURCES: Mapping[str, Resources] = {
         timeout_s=6 * HOUR_S,
         retries=3,
         uses_claim=True,
-        secrets=NETWORK_VARIABLES,
+        secrets={NETWORK_SECRET: NETWORK_VARIABLES, SECRET: {SOURCE_AUTH_VARIABLE: SOURCE_AUTH_VARIABLE}},
     ),
     "find_baseline": Resources(
         cpu="250m", memory="512Mi", memory_limit="2Gi", timeout_s=15 * MINUTE_S, retries=3, uses_claim=True
@@ -109,8 +115,8 @@ def give_resources(task: Any) -> None:
     kubernetes.add_node_selector(task, *NODE_SELECTOR)
     if given.uses_claim:
         kubernetes.mount_pvc(task, pvc_name=CLAIM, mount_path=CLAIM_FOLDER)
-    if given.secrets:
-        kubernetes.use_secret_as_env(task, NETWORK_SECRET, dict(given.secrets), optional=True)
+    for secret, variables in given.secrets.items():
+        kubernetes.use_secret_as_env(task, secret, dict(variables), optional=True)
     if given.gpus:
         task.set_accelerator_type(given.gpu_type).set_accelerator_limit(given.gpus)
         # clouds taint nodes with accelerators, so that nothing else is put there

@@ -1,7 +1,6 @@
 """Recorded runs: one folder each, with `run.json`, logs, and the steps' outputs."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +9,8 @@ from typing import Any
 
 from components.contract.files import write_json
 from components.contract.step_record import RECORD_NAME, RECORD_OUTPUT
-from pipelines.workspace import Workspace, WorkspaceError, is_alive, new_name
+from pipelines.processes import is_alive, own
+from pipelines.workspace import Workspace, WorkspaceError, new_name
 
 RUN_NAME = "run.json"
 STEPS_FOLDER = "steps"
@@ -56,7 +56,8 @@ class Run:
         status: running, succeeded, failed or interrupted.
         started_at: Seconds since 1970.
         seconds: From the first step's start to the last one's end.
-        pid: The process that runs or ran it.
+        pid: The process that runs or ran it, 0 before one does.
+        pid_started: When that process started, as processes.started says it: another may have its number later.
         steps: In the order in which they ran.
         image: Name of the image whose containers ran them, or None where they were processes.
     """
@@ -67,7 +68,8 @@ class Run:
     status: str = "running"
     started_at: float = field(default_factory=time.time)
     seconds: float = 0.0
-    pid: int = field(default_factory=os.getpid)
+    pid: int = 0
+    pid_started: str = ""
     steps: list[StepState] = field(default_factory=list)
     image: str | None = None
 
@@ -75,6 +77,12 @@ class Run:
     def name(self) -> str:
         """The run's name, which is its folder's."""
         return self.folder.name
+
+    def take(self) -> None:
+        """Let this process be the one that runs it."""
+        self.status = "running"
+        self.pid, self.pid_started = own()
+        self.save()
 
     def save(self) -> None:
         """Write `run.json`, all or nothing."""
@@ -117,7 +125,7 @@ class Run:
 
     def seen_status(self) -> str:
         """The status, where a run whose process vanished without a word is `died`."""
-        return "died" if self.status == "running" and not is_alive(self.pid) else self.status
+        return "died" if self.status == "running" and not is_alive(self.pid, self.pid_started) else self.status
 
     def summary(self) -> dict[str, Any]:
         """What a list of runs shows of it."""
@@ -136,7 +144,7 @@ def new_run(workspace: Workspace, *, pipeline: str, parameters: Mapping[str, Any
     folder = workspace.runs / new_name()
     (folder / LOGS_FOLDER).mkdir(parents=True)
     run = Run(folder=folder, pipeline=pipeline, parameters=dict(parameters))
-    run.save()
+    run.take()
     return run
 
 

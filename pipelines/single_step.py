@@ -115,22 +115,20 @@ def run_step(step: Step, *, inputs: Mapping[str, str], parameters: Mapping[str, 
     return read_record(out)
 
 
-def rerun(run: Run, name: str, *, changes: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Run one step of a recorded run again, from the inputs and parameters of its record, and return the new record.
+def recorded_inputs(run: Run, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the record of a step of a run on this machine, and the paths of its inputs.
 
     Raises:
         WorkspaceError: If the run has no record of that step, or an input is gone.
-        ParameterError: If a change does not fit.
-        StepError: If the step cannot do its work.
     """
     recorded = run.record(name)
     if recorded is None:
         raise WorkspaceError(f"Run {run.name} has no record of {name}: the step never started, or died at once.")
-    gone = [entry["uri"] for entry in recorded["inputs"].values() if not Path(entry["uri"]).exists()]
+    inputs = {key: entry["uri"] for key, entry in recorded["inputs"].items()}
+    gone = [path for path in inputs.values() if not Path(path).exists()]
     if gone:
         raise WorkspaceError(f"Inputs of {name} are gone: {', '.join(gone)}. Resume or repeat the run to make them.")
-    inputs = {key: entry["uri"] for key, entry in recorded["inputs"].items()}
-    return run_step(load_step(name), inputs=inputs, parameters={**recorded["parameters"], **changes}, out=out)
+    return recorded, inputs
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -139,12 +137,32 @@ def read_record(out: Path) -> dict[str, Any]:
     return record
 
 
-def changed_outputs(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> list[str]:
-    """Return the outputs whose digests differ between two records of a step."""
+@dataclass(frozen=True)
+class Comparison:
+    """One output of a repeated step beside the recorded one.
+
+    Attributes:
+        output: Its name.
+        recorded: Digest in the record.
+        repeated: Digest of the new one; empty where there is none.
+    """
+
+    output: str
+    recorded: str
+    repeated: str
+
+    @property
+    def same(self) -> bool:
+        """Whether both have the same content."""
+        return self.recorded == self.repeated
+
+
+def compared_outputs(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> list[Comparison]:
+    """Return the outputs that have a digest in the record, each beside the repeated one."""
     return [
-        name
+        Comparison(name, entry["digest"], repeated["outputs"].get(name, {}).get("digest") or "")
         for name, entry in sorted(recorded["outputs"].items())
-        if entry["digest"] is not None and entry["digest"] != repeated["outputs"].get(name, {}).get("digest")
+        if entry["digest"] is not None
     ]
 
 

@@ -1,6 +1,5 @@
 """Where things lie on this machine: runs, the store, the serving directory, all under one folder."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,14 +73,3 @@ def refuse_python3(text: str, *, what: str) -> None:
 def new_name(prefix: str = "") -> str:
     """Return a name that sorts by time and does not repeat, e.g. `20260301-142233-9f3a`."""
     return f"{prefix}{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this number runs on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

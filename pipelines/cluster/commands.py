@@ -16,23 +16,13 @@ if TYPE_CHECKING:
     from pipelines.cluster.client import Api
 
 watch_option = click.option("--watch", "watched", is_flag=True, help="Follow the run and exit with its outcome.")
-file_option = click.option(
-    "-f",
-    "--file",
-    "path",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML file, one document per schedule.",
+
+
+root_option = click.option(
+    "--pipeline-root",
+    default="",
+    help="Where the runs left their artifacts, if KFP does not tell, e.g. gs://bucket/v2.",
 )
-time_zone_option = click.option(
-    "--cluster-time-zone",
-    default="UTC",
-    envvar="REELFLOW_CLUSTER_TIME_ZONE",
-    show_default=True,
-    show_envvar=True,
-    help="The zone in which the cluster reads every cron.",
-)
-schedule_name = click.argument("name", metavar="SCHEDULE")
 
 
 @click.command(
@@ -76,10 +66,11 @@ def submit(
     with told():
         given = from_file(params_file) if params_file else {}
         given |= from_settings(settings, pipeline_parameters())
-        prepared = prepare(given, changes=Changes(image=image, gpus=gpus))
+        prepared = prepare(given, changes=Changes(image=image, gpus=gpus), digest_may_be_unknown=dry_run)
         placement = Placement(experiment=experiment, pipeline_root=pipeline_root, service_account=service_account)
         if dry_run:
-            _show_prepared(prepared, placement, connection, as_json=as_json)
+            expected = _expected_hits(connection, prepared, pipeline_root)
+            _show_prepared(prepared, placement, connection, expected, as_json=as_json)
             return
         from pipelines.cluster.submission import create_run, experiment_id, reference, upload
 
@@ -95,28 +86,56 @@ def submit(
         )
         how = "uploaded" if uploaded.is_new else "is there already"
         click.echo(f"Version {prepared.version} {how}", err=True)
-        _conclude(api, run, watched=watched, as_json=as_json)
+        conclude(api, run, watched=watched, as_json=as_json)
 
 
-def show_cluster_runs(connection: Connection, names: tuple[str, ...], *, watched: bool, as_json: bool) -> None:
-    """List the newest runs of a cluster, or show or follow one."""
+def show_cluster_runs(
+    connection: Connection, names: tuple[str, ...], *, pipeline_root: str, watched: bool, as_json: bool
+) -> None:
+    """List the newest runs of a cluster with their scores, or show or follow one."""
+    from pipelines.cluster.run_scores import scores_of
     from pipelines.cluster.watching import described, find_run, newest_runs, summary
-    from pipelines.console import table
+    from pipelines.console import counts, table
 
     with told():
         if len(names) > 1 or (watched and not names):
             raise click.UsageError("With --host, name one run to show or watch it, or none to list them.")
         api = connection.api()
-        if not names:
-            rows = [summary(run) for run in newest_runs(api)]
-            click.echo(json.dumps(rows) if as_json else table(rows) or f"No runs at {api.host}.")
-            return
-        run = find_run(api, names[0])
+        runs = [find_run(api, name) for name in names] or newest_runs(api)
         if watched:
-            _conclude(api, run, watched=True, as_json=as_json)
-        else:
-            shown = described(api, run)
+            conclude(api, runs[0], watched=True, as_json=as_json)
+            return
+        scores, fault = scores_of(api, runs, pipeline_root=pipeline_root)
+        if fault:
+            click.echo(f"Scores are left out where they cannot be read: {fault}", err=True)
+        if names:
+            shown = {**described(api, runs[0]), "scores": scores[0]}
             click.echo(json.dumps(shown) if as_json else _run_text(shown))
+        elif as_json:
+            click.echo(json.dumps([{**summary(run), "scores": each} for run, each in zip(runs, scores, strict=True)]))
+        else:
+            rows = [{**summary(run), "scores": counts(each, at_most=3)} for run, each in zip(runs, scores, strict=True)]
+            click.echo(table(rows) or f"No runs at {api.host}.")
+
+
+@click.command(epilog=examples("reelflow logs 8f1c train_model --host http://localhost:8080"))
+@click.argument("name", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@connected
+@root_option
+def logs(name: str, step: str, connection: Connection, pipeline_root: str) -> None:
+    """Print the log of a step of a cluster's run, where the cluster still has it."""
+    from pipelines.cluster.logs import step_log
+    from pipelines.cluster.recorded_steps import ClusterRun
+    from pipelines.cluster.watching import find_run
+    from pipelines.single_step import step_names
+
+    with told():
+        if step not in step_names():
+            raise click.UsageError(f"There is no step {step}; there are: {', '.join(step_names())}.")
+        api = connection.api()
+        run = ClusterRun(api, find_run(api, name), pipeline_root=pipeline_root)
+        click.echo(step_log(api, run, step), nl=False)
 
 
 @click.command(epilog=examples("reelflow terminate 8f1c --host http://localhost:8080"))
@@ -133,7 +152,7 @@ def terminate(name: str, connection: Connection, as_json: bool) -> None:
         if run.get("state") in FINISHED:
             raise click.UsageError(f"Run {run['run_id']} has ended already: {run['state'].lower()}.")
         api.act(f"runs/{run['run_id']}:terminate")
-    _say({"run": run["run_id"], "status": "canceling"}, f"Run {run['run_id']} is being ended.", as_json=as_json)
+    say({"run": run["run_id"], "status": "canceling"}, f"Run {run['run_id']} is being ended.", as_json=as_json)
 
 
 @click.command(epilog=examples("reelflow retry 8f1c --host http://localhost:8080 --watch"))
@@ -148,135 +167,10 @@ def retry(name: str, connection: Connection, watched: bool, as_json: bool) -> No
     with told():
         api = connection.api()
         run = retry_run(api, find_run(api, name))
-        _conclude(api, run, watched=watched, as_json=as_json)
+        conclude(api, run, watched=watched, as_json=as_json)
 
 
-@click.group(
-    epilog=examples("reelflow schedule apply -f schedule.yaml --host http://localhost:8080", "reelflow schedule list")
-)
-def schedule() -> None:
-    """Start runs by the clock: schedules in a file, and what the cluster has."""
-
-
-@schedule.command(
-    epilog="\b\nExample:\n  reelflow schedule apply -f schedule.yaml --host http://localhost:8080\n\n\b\n"
-    "schedule.yaml:\n  name: nightly\n  cron: 0 3 * * *\n  time_zone: UTC\n  parameters:\n"
-    "    source: https://example.com/UCF101.zip\n  concurrency: 1\n  catch_up: false\n  enabled: true"
-)
-@connected
-@file_option
-@time_zone_option
-@json_option
-def apply(connection: Connection, path: Path, cluster_time_zone: str, as_json: bool) -> None:
-    """Make the cluster's schedules agree with a file; a second time changes nothing."""
-    from pipelines.cluster import schedules
-
-    with told():
-        wanted = schedules.read_schedules(path, cluster_time_zone=cluster_time_zone)
-        api = connection.api()
-        for each in wanted:
-            how = schedules.apply(api, each)
-            _say({"name": each.schedule.name, "result": how}, f"{each.schedule.name}: {how}", as_json=as_json)
-
-
-@schedule.command(epilog=examples("reelflow schedule diff -f schedule.yaml --host http://localhost:8080"))
-@connected
-@file_option
-@time_zone_option
-@json_option
-def diff(connection: Connection, path: Path, cluster_time_zone: str, as_json: bool) -> None:
-    """Show in what the cluster differs from a file; exit with 1 where it does."""
-    from dataclasses import asdict
-
-    from pipelines.cluster import schedules
-    from pipelines.console import table
-
-    with told():
-        wanted = schedules.read_schedules(path, cluster_time_zone=cluster_time_zone)
-        api = connection.api()
-        rows = [
-            {"schedule": each.schedule.name, **asdict(difference)}
-            for each in wanted
-            for difference in schedules.differences(api, each)
-        ]
-    click.echo(json.dumps(rows) if as_json else table(rows) or "No difference.")
-    sys.exit(FAILED if rows else 0)
-
-
-@schedule.command(name="list", epilog=examples("reelflow schedule list --host http://localhost:8080"))
-@connected
-@json_option
-def list_(connection: Connection, as_json: bool) -> None:
-    """List the cluster's schedules."""
-    from pipelines.cluster.schedules import live_schedules, shown
-    from pipelines.console import table
-
-    with told():
-        api = connection.api()
-        rows = [shown(each) for each in live_schedules(api)]
-        click.echo(json.dumps(rows) if as_json else table(rows) or f"No schedules at {api.host}.")
-
-
-@schedule.command(epilog=examples("reelflow schedule pause nightly --host http://localhost:8080"))
-@schedule_name
-@connected
-@json_option
-def pause(name: str, connection: Connection, as_json: bool) -> None:
-    """Let a schedule start no more runs; the file should say `enabled: false` too."""
-    _switch(connection, name, on=False, as_json=as_json)
-
-
-@schedule.command(epilog=examples("reelflow schedule resume nightly --host http://localhost:8080"))
-@schedule_name
-@connected
-@json_option
-def resume(name: str, connection: Connection, as_json: bool) -> None:
-    """Let a paused schedule start runs again."""
-    _switch(connection, name, on=True, as_json=as_json)
-
-
-@schedule.command(name="run-now", epilog=examples("reelflow schedule run-now nightly --host http://localhost:8080"))
-@schedule_name
-@connected
-@watch_option
-@json_option
-def run_now(name: str, connection: Connection, watched: bool, as_json: bool) -> None:
-    """Start a run with a schedule's version and parameters, now."""
-    from pipelines.cluster.schedules import find_live, run_of
-
-    with told():
-        api = connection.api()
-        run = run_of(api, find_live(api, name)[0])
-        _conclude(api, run, watched=watched, as_json=as_json)
-
-
-@schedule.command(epilog=examples("reelflow schedule delete nightly --host http://localhost:8080"))
-@schedule_name
-@connected
-@json_option
-def delete(name: str, connection: Connection, as_json: bool) -> None:
-    """Delete a schedule; its runs stay."""
-    from pipelines.cluster.schedules import find_live
-
-    with told():
-        api = connection.api()
-        for live in find_live(api, name):
-            api.delete(f"recurringruns/{live['recurring_run_id']}")
-    _say({"name": name, "result": "deleted"}, f"{name}: deleted", as_json=as_json)
-
-
-def _switch(connection: Connection, name: str, *, on: bool, as_json: bool) -> None:
-    from pipelines.cluster.schedules import PAUSED, RESUMED, find_live, switch
-
-    with told():
-        api = connection.api()
-        for live in find_live(api, name):
-            switch(api, live, on=on)
-    how = RESUMED if on else PAUSED
-    _say({"name": name, "result": how}, f"{name}: {how}", as_json=as_json)
-
-
-def _conclude(api: "Api", run: Mapping[str, Any], *, watched: bool, as_json: bool) -> None:
+def conclude(api: "Api", run: Mapping[str, Any], *, watched: bool, as_json: bool) -> None:
     """Print a run's link; where it is watched, follow it and exit with its outcome."""
     from pipelines.cluster.watching import SUCCEEDED, Watching, described, outcome, watch
     from pipelines.console import Console
@@ -284,7 +178,7 @@ def _conclude(api: "Api", run: Mapping[str, Any], *, watched: bool, as_json: boo
     console = Console()
     link = api.link(f"runs/details/{run['run_id']}")
     if not watched:
-        _say({"run": run["run_id"], "link": link}, f"Run {run['run_id']}\n{link}", as_json=as_json)
+        say({"run": run["run_id"], "link": link}, f"Run {run['run_id']}\n{link}", as_json=as_json)
         return
     console.say(f"Run {run['run_id']}\n{link}")
     try:
@@ -292,11 +186,27 @@ def _conclude(api: "Api", run: Mapping[str, Any], *, watched: bool, as_json: boo
     except KeyboardInterrupt:
         console.say(f"The run goes on. `reelflow runs {run['run_id']} --watch` looks again, `terminate` ends it.")
         sys.exit(130)
-    _say(described(api, ended), outcome(api, ended), as_json=as_json)
+    say(described(api, ended), outcome(api, ended), as_json=as_json)
     sys.exit(0 if ended.get("state") == SUCCEEDED else FAILED)
 
 
-def _show_prepared(prepared: Any, placement: Any, connection: Connection, *, as_json: bool) -> None:
+def _expected_hits(connection: Connection, prepared: Any, pipeline_root: str) -> list[Any]:
+    """Ask the cluster, where one is named, what it will take from its cache; a dry run does not fail without it."""
+    from pipelines.cluster.connection import default_host
+    from pipelines.cluster.forecasts import forecasts, unknown_forecasts
+
+    if not (connection.host or default_host()):
+        return unknown_forecasts(prepared, "--host names no cluster")
+    return forecasts(connection.api, prepared, pipeline_root=pipeline_root)
+
+
+def _show_prepared(
+    prepared: Any, placement: Any, connection: Connection, expected: list[Any], *, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from pipelines.console import table
+
     shown = {
         "host": connection.host,
         "namespace": connection.namespace,
@@ -305,23 +215,28 @@ def _show_prepared(prepared: Any, placement: Any, connection: Connection, *, as_
         "version": prepared.version,
         "digest": prepared.digest,
         "images": list(prepared.images),
+        **({"image_digest": f"unknown: {prepared.unknown_digest}"} if prepared.unknown_digest else {}),
         "pipeline_root": placement.pipeline_root,
         "service_account": placement.service_account,
         "parameters": prepared.parameters,
+        "steps": [asdict(each) for each in expected],
     }
-    lines = [f"{name:<16} {json.dumps(value)}" for name, value in shown.items() if name != "parameters"]
+    lines = [f"{name:<16} {json.dumps(value)}" for name, value in shown.items() if name not in ("parameters", "steps")]
     lines += [f"  {name:<14} {json.dumps(value)}" for name, value in prepared.parameters.items()]
-    _say(shown, "\n".join(["Nothing is sent. This would be:", *lines]), as_json=as_json)
+    lines += ["Expected of the cache:", table([asdict(each) for each in expected])]
+    say(shown, "\n".join(["Nothing is sent. This would be:", *lines]), as_json=as_json)
 
 
 def _run_text(shown: Mapping[str, Any]) -> str:
-    from pipelines.console import table
+    from pipelines.console import number, table
 
     lines = [f"Run {shown['run']} ({shown['name']}): {shown['status']} after {shown['seconds']} s", shown["link"]]
     lines += [table(list(shown["steps"]))] if shown["steps"] else []
+    lines += [f"{name}: {number(value)}" for name, value in shown["scores"].items()]
     lines += [f"{name}: {json.dumps(value)}" for name, value in shown["parameters"].items()]
     return "\n".join([*lines, *([f"Reason: {shown['error']}"] if shown["error"] else [])])
 
 
-def _say(machine: Mapping[str, Any], person: str, *, as_json: bool) -> None:
+def say(machine: Mapping[str, Any], person: str, *, as_json: bool) -> None:
+    """Print a result, for a machine or for a person."""
     click.echo(json.dumps(machine) if as_json else person)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from pipelines.cluster.client import Api
@@ -84,6 +85,11 @@ def connected(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(connection=connection, **others)
 
     return call
+
+
+def asks_cluster() -> bool:
+    """Whether the command line names a host: one in the environment does not hide what ran on this machine."""
+    return click.get_current_context().get_parameter_source("host") is ParameterSource.COMMANDLINE
 
 
 def default_host() -> str | None:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from components import __version__
 from components.contract.errors import StepError
 from pipelines.cluster.client import Api, equals
 from pipelines.parameters import COMPILED, check, declared, read_specs
+from pipelines.registry import RegistryError, pinned
 from pipelines.resources import CLAIM_FOLDER
 from pipelines.workspace import new_name
 
@@ -26,7 +27,7 @@ class Changes:
     """What a cluster may want otherwise than the compiled pipeline says.
 
     Attributes:
-        image: The image that every step runs in; empty keeps the compiled one.
+        image: The image that every step runs in, by digest or by tag; empty keeps the compiled one.
         gpus: Accelerators of each step that asks for some; None keeps the compiled number, 0 asks for none.
     """
 
@@ -60,6 +61,7 @@ class Prepared:
         text: The compiled pipeline, as it is uploaded.
         images: The images that the steps run in.
         parameters: Those given, and the folders on the claim; the others have their defaults in the text.
+        unknown_digest: Why the image still has a tag in place of its digest, or "".
     """
 
     pipeline: str
@@ -68,6 +70,7 @@ class Prepared:
     text: str
     images: tuple[str, ...]
     parameters: dict[str, Any]
+    unknown_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,43 +94,56 @@ def cluster_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**folders, **given}
 
 
-def prepare(given: Mapping[str, Any], *, changes: Changes, compiled: Path = COMPILED) -> Prepared:
+def prepare(
+    given: Mapping[str, Any], *, changes: Changes, compiled: Path = COMPILED, digest_may_be_unknown: bool = False
+) -> Prepared:
     """Check the parameters and the versions, and return what would be sent; nothing is.
+
+    An image that is given by its tag goes by the digest that its registry holds now: a tag may mean another image when
+    the step starts, and KFP's cache knows images by their names.
+
+    Args:
+        given: The parameters.
+        changes: What the cluster wants otherwise.
+        compiled: The compiled pipeline.
+        digest_may_be_unknown: Whether the tag stays where the registry does not tell its digest.
 
     Raises:
         ParameterError: If the parameters do not fit.
         StepError: If the compiled pipeline or the image is of another version.
+        RegistryError: If the image's registry does not tell its digest.
     """
-    specs = _changed(read_specs(compiled), changes)
-    pipeline = specs[0]
-    _refuse_other_sdk(pipeline["sdkVersion"])
-    parameters = check(declared(pipeline["root"].get("inputDefinitions", {})), cluster_parameters(given))
-    images = {executor["container"]["image"] for executor in pipeline["deploymentSpec"]["executors"].values()}
-    for image in images:
+    specs = read_specs(compiled)
+    _refuse_other_sdk(specs[0]["sdkVersion"])
+    parameters = check(declared(specs[0]["root"].get("inputDefinitions", {})), cluster_parameters(given))
+    for image in [changes.image] if changes.image else _images(specs):
         _refuse_other_image(image)
+    changes, unknown_digest = _by_digest(changes, may_be_unknown=digest_may_be_unknown)
+    specs = _changed(specs, changes)
     text = yaml.dump_all(specs, sort_keys=False, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Prepared(
-        pipeline=pipeline["pipelineInfo"]["name"],
+        pipeline=specs[0]["pipelineInfo"]["name"],
         version=f"{__version__}-{digest[:_DIGITS_OF_DIGEST]}",
         digest=digest,
         text=text,
-        images=tuple(sorted(images)),
+        images=tuple(_images(specs)),
         parameters=parameters,
+        unknown_digest=unknown_digest,
     )
 
 
 def upload(api: Api, prepared: Prepared) -> Uploaded:
     """Return the cluster's version of the pipeline; it is uploaded only where no version has its digest."""
     pipeline, _ = api.made_once(
-        lambda: _named(api, "pipelines", "pipelines", prepared.pipeline, namespace=api.namespace),
+        lambda: named(api, "pipelines", "pipelines", prepared.pipeline, namespace=api.namespace),
         lambda: api.create(
             "pipelines", _filled(name=prepared.pipeline, display_name=prepared.pipeline, namespace=api.namespace)
         ),
     )
     pipeline_id = pipeline["pipeline_id"]
     version, is_new = api.made_once(
-        lambda: _named(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", prepared.version),
+        lambda: named(api, f"pipelines/{pipeline_id}/versions", "pipeline_versions", prepared.version),
         lambda: api.create(
             "pipelines/upload_version",
             file=(f"{prepared.pipeline}.yaml", prepared.text.encode()),
@@ -142,7 +158,7 @@ def upload(api: Api, prepared: Prepared) -> Uploaded:
 def experiment_id(api: Api, name: str) -> str:
     """Return KFP's id of the experiment of that name, which is made where it is absent."""
     experiment, _ = api.made_once(
-        lambda: _named(api, "experiments", "experiments", name, namespace=api.namespace),
+        lambda: named(api, "experiments", "experiments", name, namespace=api.namespace),
         lambda: api.create("experiments", _filled(display_name=name, namespace=api.namespace)),
     )
     return str(experiment["experiment_id"])
@@ -170,7 +186,7 @@ def create_run(
     name = f"{pipeline} {new_name()}"  # no other run has it: so a run whose answer got lost is found again
     body = run_body(name, version, experiment=experiment, parameters=parameters, placement=placement)
     run, _ = api.made_once(
-        lambda: _named(api, "runs", "runs", name, experiment_id=experiment), lambda: api.create("runs", body)
+        lambda: named(api, "runs", "runs", name, experiment_id=experiment), lambda: api.create("runs", body)
     )
     return dict(run)
 
@@ -193,14 +209,31 @@ def reference(uploaded: Uploaded) -> dict[str, str]:
     return {"pipeline_id": uploaded.pipeline_id, "pipeline_version_id": uploaded.version_id}
 
 
-def _named(api: Api, path: str, key: str, name: str, **query: str) -> dict[str, Any] | None:
-    """Return the entry of that display name; the filter is the one that kfp.Client 2.17.0 sends."""
+def named(api: Api, path: str, key: str, name: str, **query: str) -> dict[str, Any] | None:
+    """Return the entry of a list that has that display name, or None.
+
+    The filter is the one that kfp.Client 2.17.0 sends.
+    """
     found = api.listed(path, key, filter=equals("display_name", name), **query)
     return next((entry for entry in found if entry.get("display_name") == name), None)
 
 
 def _filled(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in ("", None)}
+
+
+def _images(specs: list[dict[str, Any]]) -> list[str]:
+    return sorted({executor["container"]["image"] for executor in specs[0]["deploymentSpec"]["executors"].values()})
+
+
+def _by_digest(changes: Changes, *, may_be_unknown: bool) -> tuple[Changes, str]:
+    """Return the changes with the image's digest for its tag, and why that could not be, or ""."""
+    try:
+        return replace(changes, image=pinned(changes.image)), ""
+    except RegistryError as error:
+        if not may_be_unknown:
+            raise
+        return changes, error.found
 
 
 def _changed(specs: list[dict[str, Any]], changes: Changes) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """The demo: draw the videos, serve their zip over HTTP, run the pipeline from its URL, and add the controls."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from components.contract.files import sha256_of_json
 from components.contract.progress import PREFIX
 from components.contract.verdict import SCORES_NAME
 from pipelines.console import Console
+from pipelines.containers import RUN_LABEL, STEP_LABEL, containers_for, find_image, run_container
 from pipelines.demo.range_server import serve_folder
 from pipelines.demo.videos import write_demo_zip
 from pipelines.local_run import start
@@ -27,13 +30,14 @@ ZIP_NAME = "UCF101.zip"
 CONTROLS = "controls"
 
 
-def run_demo(workspace: Workspace, *, fresh: bool, console: Console) -> dict[str, Any]:
+def run_demo(workspace: Workspace, *, fresh: bool, console: Console, image: str | None = None) -> dict[str, Any]:
     """Run the demo and return its scores, where its report is, and how long the pipeline took.
 
     Args:
         workspace: The demo's store and serving directory are in a folder of their own below it.
         fresh: Forget what earlier demo runs fetched, cached and served.
         console: Where the lines go.
+        image: Name of the image whose containers run the steps and the controls, or None for processes.
     """
     folder = workspace.root / "demo"
     demo = replace(workspace, store=folder / "store", serving=folder / "serving" / "actions")
@@ -48,7 +52,7 @@ def run_demo(workspace: Workspace, *, fresh: bool, console: Console) -> dict[str
     console.say(f"{drawn.n_videos} demo videos in {zip_path} ({drawn.n_bytes / 1e6:.0f} MB)")
     with serve_folder(zip_path.parent) as server:
         parameters = {**from_file(PARAMETERS), "source": f"{server.url}/{ZIP_NAME}"}
-        run = start(demo, parameters, console=console)
+        run = start(demo, parameters, console=console, image=image)
     controls = _controls(demo, run, console)
     evaluation = run.step("evaluate_model")
     scores_folder = evaluation.output_path("evaluation")
@@ -78,22 +82,47 @@ def _controls(workspace: Workspace, run: Run, console: Console) -> dict[str, flo
     found = workspace.store / CONTROLS / f"{key}.json"
     if not found.is_file():
         state = StepState(step=CONTROLS)
-        command = [sys.executable, "-m", "pipelines.demo.controls", str(run.folder), str(found)]
-        packages = str(Path(__file__).resolve().parents[2])
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": packages}
         log_path = run.log(CONTROLS)
-        with (
-            log_path.open("w") as log,
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-            ) as process,
-        ):
-            assert process.stdout is not None
-            for line in process.stdout:
+        with log_path.open("w") as log:
+
+            def follow(line: str) -> None:
                 log.write(line)
                 if line.startswith(PREFIX):
                     console.progress(state, line.removeprefix(PREFIX).rstrip())
-        if process.returncode != 0:
+
+            arguments = ["-m", "pipelines.demo.controls", str(run.folder), str(found)]
+            code = (_in_container if run.image else _in_process)(workspace, run, arguments, follow)
+        if code != 0:
             raise RuntimeError(f"The demo's controls failed; see {log_path}")
     controls: dict[str, float] = json.loads(found.read_text())
     return controls
+
+
+def _in_process(workspace: Workspace, run: Run, arguments: list[str], on_line: Callable[[str], None]) -> int:
+    packages = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": packages}
+    with subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            on_line(line)
+    return process.returncode
+
+
+def _in_container(workspace: Workspace, run: Run, arguments: list[str], on_line: Callable[[str], None]) -> int:
+    import docker
+
+    assert run.image is not None
+    containers = containers_for(workspace, run.parameters, find_image(run.image))
+    root = str(workspace.root)
+    with contextlib.closing(docker.from_env()) as client:
+        return run_container(
+            client,
+            containers=containers,
+            command=["python3", *arguments],
+            volumes={root: {"bind": root, "mode": "rw"}},
+            environment={},
+            labels={RUN_LABEL: run.name, STEP_LABEL: CONTROLS},
+            on_line=on_line,
+        )

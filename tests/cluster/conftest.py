@@ -1,4 +1,4 @@
-"""A small KFP API with a memory, and in front of it prism, which checks each request and answer against KFP's spec."""
+"""The fake KFP API; prism, which checks each request and answer against KFP's specification; recorded runs."""
 
 import json
 import os
@@ -8,319 +8,27 @@ import subprocess
 import threading
 import time
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
+from kfp import compiler
 
 from pipelines.cli import main
+from pipelines.cluster.client import Api
+from pipelines.cluster.submission import Changes, Placement, create_run, experiment_id, prepare, reference, upload
+from pipelines.console import Console
+from pipelines.demo.videos import write_demo_zip
+from pipelines.local_run import start
+from pipelines.runs import Run
+from pipelines.workspace import Workspace
+from tests.cluster.backend_layout import SMALL, Put, Recorded, laid_out, put_gs, small_pipeline
+from tests.cluster.fake_kfp import API, TOKEN, FakeKfp, Fault, handler
 
 SPEC_VARIABLE = "REELFLOW_KFP_API_SPEC"
-TOKEN = "a-token-of-the-tests"
-API = "/apis/v2beta1/"
-NOT_YET = "0001-01-01T00:00:00Z"
-STEPS = ("ingest-videos", "extract-frames", "train-model")
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next few requests of a kind."""
-
-    method: str
-    path: str
-    status: int = 503
-    times: int = 1
-    after_doing: bool = False
-    wait_s: float = 0.0
-
-
-@dataclass
-class FakeKfp:
-    """The state of the API, and how its runs go.
-
-    Attributes:
-        plan: How the next runs end: succeed, fail, or go on until they are terminated.
-        cached: Steps that come from the cache.
-        faults: What goes wrong.
-        requests: Method and path of each request that came.
-    """
-
-    url: str = ""
-    plan: str = "succeed"
-    cached: set[str] = field(default_factory=set)
-    faults: list[Fault] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
-    versions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    uploads: dict[str, list[Any]] = field(default_factory=dict)
-    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
-    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    recurring: dict[str, dict[str, Any]] = field(default_factory=dict)
-    looks: dict[str, int] = field(default_factory=dict)
-    plans: dict[str, str] = field(default_factory=dict)
-
-    def reset(self) -> None:
-        url = self.url
-        self.__dict__.update(FakeKfp(url=url).__dict__)
-
-    def sent(self, method: str, path: str) -> int:
-        return sum(each.startswith(f"{method} {path}") for each in self.requests)
-
-
-class RefusedError(Exception):
-    """An answer that is no success: HTTP status, gRPC code, message."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def listed(key: str, entries: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
-    """Answer a list; an empty one is left out (kfp.Client 2.17.0, get_pipeline_id: `pipelines is None`)."""
-    if "filter" in query:
-        for predicate in json.loads(query["filter"])["predicates"]:
-            assert predicate["operation"] in (
-                "EQUALS",
-                1,
-            )  # protobuf takes an enum by name or number; kfp.Client sends 1
-            entries = [each for each in entries if each.get(predicate["key"]) == predicate["stringValue"]]
-    if query.get("sort_by") == "created_at desc":
-        entries = entries[::-1]
-    start = int(query.get("page_token") or 0)
-    end = start + min(int(query.get("page_size") or 20), 2)  # small pages, so that paging shows
-    more = {"next_page_token": str(end)} if end < len(entries) else {}
-    return {key: entries[start:end], "total_size": len(entries), **more} if entries else {}
-
-
-def task_details(state: FakeKfp, run: dict[str, Any], look: int) -> list[dict[str, Any]]:
-    """Return the nodes of a run as a real backend lists them.
-
-    Names, times and the empty fields are those of the recorded answers in opendatahub-io/odh-dashboard
-    (mockPipelineRun): a node for the workflow, the root, each driver, each step, each executor; no pod_name, error,
-    inputs or outputs (kubeflow/pipelines#14007, #9858); executors do not say whose they are, and are SKIPPED where the
-    step came from the cache; an end that has not come is in the year 1.
-    """
-
-    def node(name: str, is_done: bool, *, state: str = "SUCCEEDED", seconds: int = 7) -> dict[str, Any]:
-        times = {"start_time": "2026-03-01T10:00:00Z", "end_time": f"2026-03-01T10:00:{seconds:02}Z"}
-        shown = state if is_done else "RUNNING"
-        return {
-            "run_id": run["run_id"],
-            "task_id": str(uuid.uuid4()),
-            "display_name": name,
-            "create_time": "2026-03-01T09:59:59Z",
-            **(times if is_done else {**times, "end_time": NOT_YET}),
-            "state": shown,
-            "state_history": [{"update_time": "2026-03-01T10:00:00Z", "state": shown}],
-            "child_tasks": [{"pod_name": "video-classification-x7k2p-1"}],
-        }
-
-    nodes = [node("video-classification-x7k2p", False), node("root-driver", True), node("root", False)]
-    for place, name in enumerate(STEPS):
-        started, done = look > place, look > place + 1
-        fails = state.plans[run["run_id"]] == "fail" and place == 1
-        if not started:
-            break
-        nodes.append({**node(f"{name}-driver", True), "start_time": f"2026-03-01T10:0{place}:00Z"})
-        if done or state.plans[run["run_id"]] != "go on" or place == 0:
-            is_cached = name in state.cached
-            ended = "FAILED" if fails else "SUCCEEDED"
-            nodes.append(node(name, done, state=ended, seconds=0 if is_cached else 7))
-            nodes.append(node("executor", done, state="SKIPPED" if is_cached else ended))
-        if fails and done:
-            break
-    return nodes
-
-
-def looked_at(state: FakeKfp, run: dict[str, Any]) -> dict[str, Any]:
-    """Return a run as it is at this look; each look lets it go on a little."""
-    look = state.looks[run["run_id"]] = state.looks.get(run["run_id"], -1) + 1
-    plan = state.plans[run["run_id"]]
-    last = 3 if plan == "fail" else len(STEPS) + 1
-    if run["state"] == "CANCELING":
-        run |= {"state": "CANCELED", "finished_at": now()}
-    elif run["state"] in ("PENDING", "RUNNING"):
-        run["state"] = "RUNNING" if look else "PENDING"
-        if plan != "go on" and look >= last:
-            run |= {"state": "FAILED" if plan == "fail" else "SUCCEEDED", "finished_at": now()}
-    if not look:
-        return run
-    at_most = last if plan != "go on" else 2
-    return {**run, "run_details": {"task_details": task_details(state, run, min(look, at_most))}}
-
-
-def answer(state: FakeKfp, method: str, path: str, query: dict[str, str], body: Any, upload: Any) -> dict[str, Any]:
-    """Return what the API answers.
-
-    Shapes are those of kfp-api-v2beta1.swagger.json, which prism checks; what the text there calls `Output` is made
-    here.
-    """
-    head, _, rest = path.partition("/")
-    if query.get("namespace") == "foreign" or (body or {}).get("namespace") == "foreign":
-        raise RefusedError(403, 7, "User 'me' is not authorized with reason: no access to namespace foreign")
-    if (method, path) == ("GET", "healthz"):
-        return {"multi_user": False}
-    if (method, path) == ("POST", "pipelines/upload_version"):
-        return uploaded(state, query, upload)
-    if head == "pipelines" and "/versions" in rest:
-        return version_answer(state, rest, query)
-    tables = {
-        "pipelines": (state.pipelines, "pipeline_id", "pipelines"),
-        "experiments": (state.experiments, "experiment_id", "experiments"),
-        "runs": (state.runs, "run_id", "runs"),
-        "recurringruns": (state.recurring, "recurring_run_id", "recurringRuns"),
-    }
-    table, key, name_of_list = tables[head]
-    if method == "GET" and not rest:
-        return listed(name_of_list, list(table.values()), query)
-    if method == "POST" and not rest:
-        return created(state, head, key, table, body)
-    identity, _, verb = rest.partition(":")
-    if identity not in table:
-        raise RefusedError(404, 5, f"{head} {identity} not found")
-    if method == "DELETE":
-        del table[identity]
-        return {}
-    if verb:
-        return acted(state, table[identity], verb)
-    return looked_at(state, table[identity]) if head == "runs" else table[identity]
-
-
-def uploaded(state: FakeKfp, query: dict[str, str], upload: Any) -> dict[str, Any]:
-    pipeline_id, name = query["pipelineid"], query["name"]
-    if any(each["pipeline_id"] == pipeline_id and each["name"] == name for each in state.versions.values()):
-        raise RefusedError(409, 6, f"The name {name} already exist. Please specify a new name.")
-    documents = list(yaml.safe_load_all(upload))
-    version_id = str(uuid.uuid4())
-    state.uploads[version_id] = documents
-    state.versions[version_id] = {
-        "pipeline_id": pipeline_id,
-        "pipeline_version_id": version_id,
-        "display_name": name,
-        "name": name,
-        "description": query.get("description", ""),
-        "created_at": now(),
-        "pipeline_spec": {"pipeline_spec": documents[0], "platform_spec": documents[1]},
-    }
-    return state.versions[version_id]
-
-
-def version_answer(state: FakeKfp, rest: str, query: dict[str, str]) -> dict[str, Any]:
-    pipeline_id, _, version = rest.partition("/versions")
-    mine = {key: each for key, each in state.versions.items() if each["pipeline_id"] == pipeline_id}
-    if not version:
-        return listed("pipeline_versions", list(mine.values()), query)
-    if version[1:] not in mine:
-        raise RefusedError(404, 5, f"PipelineVersion {version[1:]} not found")
-    return mine[version[1:]]
-
-
-def created(state: FakeKfp, head: str, key: str, table: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    identity = str(uuid.uuid4())
-    made = {**body, key: identity, "created_at": now()}
-    if head == "runs":
-        if body["pipeline_version_reference"]["pipeline_version_id"] not in state.versions:
-            raise RefusedError(404, 5, "PipelineVersion not found")
-        state.plans[identity] = state.plan
-        made |= {"state": "PENDING", "storage_state": "AVAILABLE", "finished_at": "1970-01-01T00:00:00Z"}
-    if head == "recurringruns":
-        assert "periodic_schedule" in body["trigger"] or len(body["trigger"]["cron_schedule"]["cron"].split()) == 6
-        made |= {"status": f"{body['mode']}D", "max_concurrency": str(body["max_concurrency"])}
-        if not made.get("no_catchup"):
-            made.pop("no_catchup", None)  # protobuf's JSON leaves false out
-    table[identity] = made
-    return made
-
-
-def acted(state: FakeKfp, entry: dict[str, Any], verb: str) -> dict[str, Any]:
-    if verb in ("enable", "disable"):
-        entry["status"] = f"{verb.upper()}D"
-    elif verb == "terminate":
-        entry["state"] = "CANCELING"
-    elif verb == "retry":
-        if entry["state"] not in ("FAILED", "CANCELED"):
-            raise RefusedError(400, 9, "Workflow must be Failed/Error to retry")
-        entry |= {"state": "RUNNING", "finished_at": "1970-01-01T00:00:00Z"}
-        state.plans[entry["run_id"]] = "succeed"
-    return {}
-
-
-def upload_of(content_type: str, body: bytes) -> bytes:
-    message: Message = BytesParser().parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
-    for part in message.get_payload():
-        if part.get_param("name", header="content-disposition") == "uploadfile":  # type: ignore[union-attr]
-            return part.get_payload(decode=True)  # type: ignore[union-attr, return-value]
-    raise RefusedError(400, 3, "no uploadfile")
-
-
-def handler(state: FakeKfp) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_one(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = urlsplit(self.path)
-            path = unquote(parts.path.removeprefix(API))
-            state.requests.append(f"{self.command} {path}")
-            fault = next(
-                (f for f in state.faults if f.times and f.method == self.command and path.startswith(f.path)), None
-            )
-            if fault:
-                fault.times -= 1
-                time.sleep(fault.wait_s)
-            try:
-                if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                    raise RefusedError(401, 16, "Request header error: there is no user identity header.")
-                if fault and fault.status == 302:
-                    return self.reply(302, b"", Location="https://sign-in.example.com")
-                if fault and fault.status and not fault.after_doing:
-                    raise RefusedError(fault.status, 14, "upstream connect error")
-                is_upload = "multipart" in self.headers.get("Content-Type", "")
-                done = answer(
-                    state,
-                    self.command,
-                    path,
-                    {name: values[0] for name, values in parse_qs(parts.query).items()},
-                    json.loads(content) if content and not is_upload else None,
-                    upload_of(self.headers["Content-Type"], content) if is_upload else None,
-                )
-                if fault and fault.after_doing:
-                    raise RefusedError(fault.status, 14, "upstream reset before the answer came")
-                self.reply(200, json.dumps(done).encode())
-            except RefusedError as refused:
-                # googleRpcStatus, the `default` answer of each path in the specification
-                told = {"code": refused.code, "message": str(refused), "details": []}
-                self.reply(refused.status, json.dumps(told).encode())
-            return None
-
-        def reply(self, status: int, body: bytes, **headers: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - http.server's names
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 @pytest.fixture(scope="session")
@@ -381,7 +89,8 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     from pipelines.cluster.watching import Watching
 
     monkeypatch.setattr(
-        "pipelines.cluster.client.Patience", lambda timeout_s: Patience(timeout_s=timeout_s, pauses_s=(0.01, 0.02))
+        "pipelines.cluster.client.Patience",
+        lambda timeout_s=30.0: Patience(timeout_s=timeout_s, pauses_s=(0.01, 0.02)),
     )
     monkeypatch.setattr("pipelines.cluster.watching.Watching", lambda: Watching(every_s=0.02, outage_s=1.0))
     monkeypatch.setenv("REELFLOW_KFP_TOKEN", TOKEN)
@@ -415,3 +124,86 @@ def fault(fake: FakeKfp) -> Callable[..., None]:
         fake.faults.append(Fault(method, path, **how))
 
     return plant
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compiled") / "small.yaml"
+    compiler.Compiler().compile(small_pipeline, str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def done(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of the small pipeline, as it lies on this machine."""
+    folder = tmp_path_factory.mktemp("done")
+    write_demo_zip(folder / "UCF101.zip", groups_per_class=4, clips_per_group=1)
+    given = {"source": str(folder / "UCF101.zip"), **SMALL}
+    return start(Workspace.at(str(folder / "work")), given, console=Console(), compiled=compiled)
+
+
+@pytest.fixture
+def record(fake: Any, done: Run, compiled: Path) -> Callable[..., Recorded]:
+    """Submit the small pipeline to the fake, and lay out in a bucket what its run left."""
+
+    def submit(root: str, put: Put, *, url: str = "", tell_root: bool = True) -> Recorded:
+        api = Api(url or fake.url, token=lambda: TOKEN)
+        given = {name: value for name, value in done.parameters.items() if not name.endswith("_dir")}
+        prepared = prepare(given, changes=Changes(), compiled=compiled)
+        run = create_run(
+            api,
+            reference(upload(api, prepared)),
+            experiment=experiment_id(api, "tests"),
+            parameters=prepared.parameters,
+            placement=Placement(pipeline_root=root if tell_root else ""),
+            pipeline=prepared.pipeline,
+        )
+        fake.runs[run["run_id"]]["state"] = "SUCCEEDED"
+        records = laid_out(done, root=root, run_id=run["run_id"], put=put)
+        return Recorded(url=api.host, run_id=run["run_id"], root=root, put=put, records=records)
+
+    return submit
+
+
+@pytest.fixture
+def in_gcs(record: Callable[..., Recorded], gcs_bucket: str) -> Recorded:
+    return record(f"{gcs_bucket}/v2/artifacts", put_gs)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def put_s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Put:
+    import boto3
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "minio")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "minio123")
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="mlpipeline")
+
+    def put(uri: str, data: bytes) -> None:
+        bucket, _, name = uri.partition("://")[2].partition("/")
+        client.put_object(Bucket=bucket, Key=name, Body=data)
+
+    return put
+
+
+@pytest.fixture
+def leave(done: Run) -> Callable[..., None]:
+    """Lay out in a bucket what a run of the fake would have left, logs too, as clusters that publish them do."""
+
+    def lay_out(run_id: str, *, root: str) -> None:
+        for uri, _ in laid_out(done, root=root, run_id=run_id, put=put_gs).values():
+            put_gs(uri.replace("/record/step.json", "/executor-logs"), b"decoded\n")
+
+    return lay_out

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.cluster.cron import CronError, six_fields
-from pipelines.cluster.schedules import ScheduleError, read_schedules
+from pipelines.cluster.schedule_file import ScheduleError, read_schedules
 from pipelines.cluster.watching import steps_of
 from pipelines.parameters import ParameterError
 

@@ -172,14 +172,15 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(
     assert not fake.requests
 
 
-def test_dry_run_sends_nothing_and_needs_no_host(call: Call, fake: Any) -> None:
+def test_dry_run_changes_nothing_and_needs_no_host(call: Call, fake: Any) -> None:
     shown = json.loads(call("submit", "--dry-run", *SOURCE, "--host", fake.url, "--json").stdout)
     without_host = call("submit", "--dry-run", *SOURCE)
 
     assert shown["parameters"]["source"] == "https://example.com/UCF101.zip"
     assert shown["version"].endswith(shown["digest"][:12])
     assert "Nothing is sent" in without_host.stdout
-    assert not fake.requests
+    assert {step["expected"] for step in shown["steps"]} == {"runs", "unknown"}
+    assert {request.split()[0] for request in fake.requests} == {"GET"}
 
 
 def test_token_file_is_read_anew_for_each_request(fake: Any, tmp_path: Path) -> None:

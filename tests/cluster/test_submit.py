@@ -48,6 +48,18 @@ def test_run_has_the_parameters_the_version_and_the_link(host: str, fake: Any, c
     assert fake.experiments[run["experiment_id"]]["display_name"] == "weekly"
 
 
+def test_namespace_of_a_user_goes_with_all_that_is_made_and_asked_for(host: str, fake: Any, call: Call) -> None:
+    team = ("--host", host, "--namespace", "team")
+
+    sent = call("submit", *team, *SOURCE)
+    listed = call("runs", *team, "--json")
+
+    assert sent.exit_code == listed.exit_code == 0, sent.output + listed.output
+    assert [each["namespace"] for each in (*fake.pipelines.values(), *fake.experiments.values())] == ["team", "team"]
+    assert "namespace=team" in dict(zip(fake.requests, fake.queries, strict=True))["GET runs"]
+    assert call("submit", "--host", host, "--namespace", "foreign", *SOURCE).exit_code == 1
+
+
 def test_changed_image_and_gpus_are_a_version_of_their_own(host: str, fake: Any, call: Call) -> None:
     call("submit", "--host", host, *SOURCE)
     image = "registry.example.com/reelflow@sha256:" + "0" * 64

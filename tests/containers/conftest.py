@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @component
-def act(what: str, source: str, found: Output[Dataset], record: Output[Artifact]) -> str:
+def act(what: str, source: str, found: Output[Dataset], record: Output[Artifact], token_env: str = "") -> str:
     """Do what a test wants to see done in a container.
 
     Args:
@@ -28,9 +28,11 @@ def act(what: str, source: str, found: Output[Dataset], record: Output[Artifact]
         source: A file.
         found: What was read.
         record: What the step was given and left.
+        token_env: Name of an environment variable that holds a secret; its checksum is written beside what was read.
     """
     import os
     import time
+    from hashlib import sha256
     from pathlib import Path
 
     from components.contract.errors import StepError
@@ -50,12 +52,14 @@ def act(what: str, source: str, found: Output[Dataset], record: Output[Artifact]
         say("reading")
         folder = emptied(Path(found.path))
         write_bytes(folder / "read.txt", Path(source).read_bytes())
+        if token_env:
+            write_bytes(folder / "token.sha256", sha256(os.environ[token_env].encode()).hexdigest().encode())
         return finish(folder, kind="read", properties={}).digest
 
 
 @dsl.pipeline(name="acting")
-def acting(store_dir: str, serving_dir: str, what: str = "read", source: str = "") -> None:
-    act(what=what, source=source)
+def acting(store_dir: str, serving_dir: str, what: str = "read", source: str = "", token_env: str = "") -> None:
+    act(what=what, source=source, token_env=token_env)
 
 
 @pytest.fixture(scope="session")

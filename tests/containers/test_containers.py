@@ -1,9 +1,11 @@
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pipelines.containers import find_image
 from pipelines.demo.range_server import serve_folder
 from pipelines.demo.videos import write_demo_zip
 from pipelines.local_run import StepFailedError, resume, start
+from pipelines.registry import pinned
 from pipelines.runs import Run, find_run
 from pipelines.workspace import Workspace, WorkspaceError
 
@@ -79,8 +82,23 @@ def test_image_holds_no_tools_of_developers_and_what_it_holds_fits(client: Any, 
 
     names = json.loads(client.containers.run(image, ["python3", "-c", program], remove=True))
 
-    assert {"tensorflow", "apache-beam", "kfp", "tensorflow-data-validation"} <= set(names)
-    assert not {"pytest", "mypy", "ruff", "hypothesis", "pip"} & {name for name in names if name}
+    assert {"tensorflow", "apache-beam", "av", "kfp", "tensorflow-data-validation", "tensorflow-serving-api"} <= set(
+        names
+    )
+    unneeded = {
+        "pytest",
+        "mypy",
+        "ruff",
+        "hypothesis",
+        "pip",
+        "moto",
+        "boto3",
+        "botocore",
+        "flask",
+        "kubernetes",
+        "docker",
+    }
+    assert not unneeded & {name.lower() for name in names if name}
 
 
 def test_code_digest_is_the_same_in_the_image(client: Any, image: str) -> None:
@@ -141,14 +159,7 @@ def test_error_of_a_step_in_a_container_keeps_reason_and_remedy_and_the_run_resu
 def test_signal_ends_the_container_and_the_step_says_so(
     client: Any, image: str, compiled: Path, workspace: Workspace, number: signal.Signals
 ) -> None:
-    program = (
-        "import sys; from pathlib import Path; from pipelines.console import Console; "
-        "from pipelines.local_run import start; from pipelines.workspace import Workspace; "
-        "start(Workspace.at(sys.argv[1]), {'what': 'sleep'}, console=Console(), compiled=Path(sys.argv[2]), "
-        "image=sys.argv[3])"
-    )
-    command = [sys.executable, "-c", program, str(workspace.root), str(compiled), image]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = started(workspace, compiled, image)
     wait_for_sleep(workspace)
 
     process.send_signal(number)
@@ -158,6 +169,67 @@ def test_signal_ends_the_container_and_the_step_says_so(
     assert interrupted.status == "interrupted"
     assert record_of(interrupted, "act")["error"]["type"] == "Terminated"
     assert not client.containers.list(all=True, filters={"label": f"reelflow.run={interrupted.name}"})
+
+
+def test_run_that_was_killed_resumes_without_the_container_that_it_left(
+    client: Any, image: str, compiled: Path, tmp_path: Path, workspace: Workspace, console: Console
+) -> None:
+    (tmp_path / "numbers.txt").write_text("1\n")
+    process = started(workspace, compiled, image)
+    wait_for_sleep(workspace)
+    process.kill()
+    process.communicate(timeout=30)
+    killed = find_run(workspace, "latest")
+    (left,) = client.containers.list(filters={"label": f"reelflow.run={killed.name}"})
+    killed.parameters |= {"what": "read", "source": str(tmp_path / "numbers.txt")}
+
+    resumed = resume(workspace, killed, console=console, compiled=compiled)
+
+    assert statuses(resumed) == {"act": "succeeded"}
+    assert left.id not in {container.id for container in client.containers.list(all=True)}
+
+
+def test_secret_reaches_the_step_and_nothing_that_is_kept(
+    client: Any,
+    image: str,
+    compiled: Path,
+    tmp_path: Path,
+    workspace: Workspace,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    secret = "a-secret-of-the-tests"
+    monkeypatch.setenv("TOKEN_OF_THE_TESTS", secret)
+    monkeypatch.setenv("ANOTHER_OF_THE_TESTS", "not named")
+    (tmp_path / "numbers.txt").write_text("1\n")
+    given = {"source": str(tmp_path / "numbers.txt"), "token_env": "TOKEN_OF_THE_TESTS"}
+
+    run = start(workspace, given, console=console, compiled=compiled, image=image)
+
+    found = run.step("act").output_path("found")
+    assert found is not None
+    assert (found / "token.sha256").read_text() == hashlib.sha256(secret.encode()).hexdigest()
+    kept = [path.read_bytes() for path in workspace.root.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in data for data in kept)
+    assert secret not in "".join(capfd.readouterr())
+
+
+def test_pushed_image_has_the_digest_that_a_submission_names(
+    client: Any, serve_registry: Callable[[], str], tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    name = f"{serve_registry()}/team/reelflow"
+    subprocess.run(["docker", "build", "--tag", f"{name}:0.1.0", str(tmp_path)], check=True)
+    subprocess.run(["docker", "push", f"{name}:0.1.0"], check=True)
+
+    by_digest = pinned(f"{name}:0.1.0")
+
+    pushed = client.images.get(f"{name}:0.1.0")
+    assert by_digest in pushed.attrs["RepoDigests"]
+    client.images.remove(f"{name}:0.1.0", force=True)
+    assert client.images.pull(by_digest).id == pushed.id
+    client.images.remove(by_digest, force=True)
 
 
 def test_image_that_is_not_there_is_refused_before_a_run_begins(
@@ -182,6 +254,17 @@ def test_daemon_that_does_not_answer_is_named_with_its_remedy(client: Any, tmp_p
     assert told.returncode == 2
     assert "No Docker daemon answers" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def started(workspace: Workspace, compiled: Path, image: str) -> "subprocess.Popen[str]":
+    program = (
+        "import sys; from pathlib import Path; from pipelines.console import Console; "
+        "from pipelines.local_run import start; from pipelines.workspace import Workspace; "
+        "start(Workspace.at(sys.argv[1]), {'what': 'sleep'}, console=Console(), compiled=Path(sys.argv[2]), "
+        "image=sys.argv[3])"
+    )
+    command = [sys.executable, "-c", program, str(workspace.root), str(compiled), image]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_sleep(workspace: Workspace) -> None:

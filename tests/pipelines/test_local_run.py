@@ -130,14 +130,7 @@ def test_finished_run_has_nothing_to_resume(
 def test_signal_ends_the_running_step_too_and_the_run_resumes(
     workspace: Workspace, compiled: Path, numbers: Path, console: Console, number: signal.Signals
 ) -> None:
-    program = (
-        "import sys; from pathlib import Path; from pipelines.console import Console; "
-        "from pipelines.local_run import start; from pipelines.workspace import Workspace; "
-        "start(Workspace.at(sys.argv[1]), {'source': sys.argv[2], 'wait_s': 60.0}, console=Console(), "
-        "compiled=Path(sys.argv[3]))"
-    )
-    command = [sys.executable, "-c", program, str(workspace.root), str(numbers), str(compiled)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = _started(workspace, compiled, numbers, wait_s=60.0)
     log = _wait_for_sleep(workspace)
 
     process.send_signal(number)
@@ -150,6 +143,57 @@ def test_signal_ends_the_running_step_too_and_the_run_resumes(
     interrupted.parameters["wait_s"] = 0.0
     resumed = resume(workspace, interrupted, console=console, compiled=compiled)
     assert statuses(resumed) == {"list_numbers": "resumed", "add_numbers": "resumed", "show_total": "succeeded"}
+
+
+def test_run_that_was_killed_leaves_no_step_behind_and_resumes_to_the_same_digests(
+    workspace: Workspace, compiled: Path, numbers: Path, console: Console, tmp_path: Path
+) -> None:
+    given = {"source": str(numbers), "wait_s": 3.0}
+    undisturbed = start(Workspace.at(str(tmp_path / "other")), given, console=console, compiled=compiled)
+    process = _started(workspace, compiled, numbers, wait_s=3.0)
+    _wait_for_sleep(workspace)
+
+    process.kill()
+    process.communicate(timeout=30)
+    killed = find_run(workspace, "latest")
+    _wait_until_gone(str(killed.folder))
+    status = killed.seen_status()
+    resumed = resume(workspace, killed, console=console, compiled=compiled)
+
+    assert status == "died"
+    assert statuses(resumed) == {"list_numbers": "resumed", "add_numbers": "resumed", "show_total": "succeeded"}
+    assert _digests(resumed) == _digests(undisturbed)
+
+
+def test_process_that_got_the_number_of_a_killed_run_does_not_hold_it_up(
+    workspace: Workspace, compiled: Path, numbers: Path, console: Console
+) -> None:
+    with pytest.raises(StepFailedError):
+        start(workspace, {"source": str(numbers), "broken": True}, console=console, compiled=compiled)
+    killed = find_run(workspace, "latest")
+    killed.status, killed.parameters["broken"] = "running", False
+    with subprocess.Popen(["sleep", "60"]) as other:
+        own_start, killed.pid = killed.pid_started, other.pid
+        killed.save()
+
+        resumed = resume(workspace, find_run(workspace, "latest"), console=console, compiled=compiled)
+
+        other.kill()
+    assert resumed.status == "succeeded"
+    assert (resumed.pid, resumed.pid_started) == (os.getpid(), own_start)
+
+
+def test_run_that_still_runs_is_not_resumed(
+    workspace: Workspace, compiled: Path, numbers: Path, console: Console
+) -> None:
+    process = _started(workspace, compiled, numbers, wait_s=60.0)
+    _wait_for_sleep(workspace)
+
+    with pytest.raises(WorkspaceError, match="still runs"):
+        resume(workspace, find_run(workspace, "latest"), console=console, compiled=compiled)
+
+    process.terminate()
+    process.communicate(timeout=30)
 
 
 def test_ill_typed_and_unknown_parameters_are_refused_before_anything_runs(
@@ -200,6 +244,28 @@ def test_runs_with_other_parameters_leave_the_first_record_alone(
 
     assert (first.folder / "run.json").read_bytes() == before
     assert json.loads(before)["status"] == "succeeded"
+
+
+def _started(workspace: Workspace, compiled: Path, numbers: Path, *, wait_s: float) -> "subprocess.Popen[str]":
+    program = (
+        "import sys; from pathlib import Path; from pipelines.console import Console; "
+        "from pipelines.local_run import start; from pipelines.workspace import Workspace; "
+        "start(Workspace.at(sys.argv[1]), {'source': sys.argv[2], 'wait_s': float(sys.argv[4])}, console=Console(), "
+        "compiled=Path(sys.argv[3]))"
+    )
+    command = [sys.executable, "-c", program, str(workspace.root), str(numbers), str(compiled), str(wait_s)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def _digests(run: Run) -> dict[str, str]:
+    return {state.step: state.outputs["Output"] for state in run.steps}
+
+
+def _wait_until_gone(text: str) -> None:
+    deadline = time.monotonic() + 1.5
+    while _processes_that_name(text):
+        assert time.monotonic() < deadline, "the step outlives its run"
+        time.sleep(0.05)
 
 
 def _wait_for_sleep(workspace: Workspace) -> Path:

@@ -87,12 +87,21 @@ def test_steps_with_store_or_serving_directory_mount_the_claim() -> None:
     assert {step for step, paths in mounts.items() if paths == ["/reelflow"]} == needs_a_folder | {"extract_frames"}
 
 
-def test_proxy_comes_from_a_secret_that_need_not_exist() -> None:
-    (secret,) = pod("ingest_videos")["secretAsEnv"]
+def test_proxy_and_source_authorization_come_from_secrets_that_need_not_exist() -> None:
+    secrets = {each["secretName"]: each for each in pod("ingest_videos")["secretAsEnv"]}
 
-    assert secret["secretName"] == "reelflow-network"
-    assert secret["optional"] is True
-    assert {pair["envVar"] for pair in secret["keyToEnv"]} == {"HTTPS_PROXY", "NO_PROXY"}
+    variables = {name: {pair["envVar"] for pair in each["keyToEnv"]} for name, each in secrets.items()}
+    assert all(each["optional"] is True for each in secrets.values())
+    assert variables == {
+        "reelflow-network": {"HTTPS_PROXY", "NO_PROXY"},
+        "reelflow-secrets": {"REELFLOW_SOURCE_AUTH"},
+    }
+
+
+def test_no_other_step_is_given_a_secret() -> None:
+    given = [step for step in STEPS if "secretAsEnv" in pod(step)]
+
+    assert given == ["ingest_videos"]
 
 
 @component

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.demo.actions import CLASSES, REVERSED
+from pipelines.demo.drawing import frames_of, poses_of
 from pipelines.demo.figure import joints_of
-from pipelines.demo.videos import clip_plan, frames_of, group_look, poses_of, video_name, write_demo_zip
+from pipelines.demo.looks import clip_plan, group_look
+from pipelines.demo.videos import video_name, write_demo_zip
 
 
 @pytest.fixture(scope="module")
