@@ -18,12 +18,12 @@ from pipelines.demo.range_server import serve_folder
 from pipelines.demo.videos import write_demo_zip
 
 # two epochs teach nothing, so that the loop's gate is open to any model: it must be better by more than -1
-SMALL = {
+SMALL: dict[str, Any] = {
     "n_frames": 4,
     "frame_height": 32,
     "frame_width": 40,
     "epochs": 2,
-    "classes": "RaiseArms,LowerArms,SitUp,LieBack",
+    "classes": ["RaiseArms", "LowerArms", "SitUp", "LieBack"],
     "min_improvement": -1.0,
 }
 GROUPS_AT_FIRST, GROUPS_LATER, CLIPS_PER_GROUP = 4, 6, 2
@@ -56,7 +56,7 @@ class Machine:
         return json.loads(ran.stdout.splitlines()[-1])
 
     def run(self, *settings: str, expect: int = 0) -> Any:
-        small = [f"{name}={value}" for name, value in SMALL.items()]
+        small = [f"{name}={','.join(value) if isinstance(value, list) else value}" for name, value in SMALL.items()]
         given = [f"source={self.source}", *small, *settings]
         return self.reelflow("run", *(part for setting in given for part in ("--set", setting)), expect=expect)
 
