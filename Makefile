@@ -76,7 +76,7 @@ images: ## Build the steps' image as reelflow:VERSION (the gpu target: reelflow:
 	done
 
 test-containers: setup ## Build the image and run the pipeline in its containers.
-	$(bin)/python -m pytest -m containers tests/containers
+	$(bin)/python -m pytest -m containers tests/containers tests/cluster
 
 format: setup ## Format the code and mend what ruff can mend.
 	$(bin)/ruff check --fix .

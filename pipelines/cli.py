@@ -74,7 +74,7 @@ def run(
     sys.exit(_conclude(done, console.say, as_json=as_json))
 
 
-@main.command(epilog=examples("reelflow demo", "reelflow demo --fresh --json"))
+@main.command(epilog=examples("reelflow demo", "reelflow demo --fresh --json", "reelflow demo --docker"))
 @click.option("--fresh", is_flag=True, help="Forget earlier demo runs: fetch, train and decide anew.")
 @click.option("--docker", "in_containers", is_flag=True, help="Run each step in a container of the steps' image.")
 @work_dir_option
@@ -86,7 +86,8 @@ def demo(fresh: bool, in_containers: bool, work_dir: str, as_json: bool) -> None
 
     console = Console()
     with told():
-        result = run_demo(Workspace.at(work_dir), fresh=fresh, console=console)
+        image = _steps_image() if in_containers else None
+        result = run_demo(Workspace.at(work_dir), fresh=fresh, console=console, image=image)
     if as_json:
         click.echo(json.dumps(result))
         return
