@@ -194,7 +194,7 @@ def test_another_digest_is_refused_and_no_secret_is_told(tmp_path, address):
 
     with pytest.raises(StepError, match="not the promised 0000") as refused:
         fetched_model(f"{address}/backbone.keras?signature=secret", tmp_path / "fetched", sha256="0" * 64)
-    with pytest.raises(StepError, match="cannot be fetched .404") as missing:
+    with pytest.raises(StepError, match=r"cannot be fetched .404") as missing:
         fetched_model(f"{address}/nothing.keras?signature=secret", tmp_path / "fetched", sha256="0" * 64)
 
     assert "secret" not in f"{refused.value}{missing.value}"
