@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError

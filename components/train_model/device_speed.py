@@ -18,8 +18,8 @@ from components.train_model.models import build_model
 _GEOMETRY = ClipGeometry(n_frames=8, frame_height=112, frame_width=112)
 _N_LABELS = 10
 _MODELS = ("r2plus1d_fast", "tutorial", "r2plus1d_18")
-_CPU_BATCH_SIZE, _GPU_BATCH_SIZE = 4, 32
-_ROUNDS, _N_STEPS = 3, 6
+_CPU_BATCH_SIZE, _GPU_BATCH_SIZE = 2, 32
+_ROUNDS, _N_STEPS = 2, 4
 _CPU_SIDE, _GPU_SIDE = 2048, 8192
 # A step is a forward pass and a backward one, which takes twice as many operations: gradients by values and by weights.
 _PASSES = 3
