@@ -268,8 +268,9 @@ def bench(names: tuple[str, ...], as_json: bool) -> None:
                 if as_json:
                     click.echo(json.dumps(figure))
                 else:
-                    met = "✓" if figure["ratio"] >= figure["goal"] else "✗"
-                    ratio = f"{figure['ratio']:8.2f}x  (goal {figure['goal']}x)"
+                    goal = figure["goal"]
+                    met = "·" if goal is None else "✓" if figure["ratio"] >= goal else "✗"
+                    ratio = f"{figure['ratio']:8.2f}x  ({'to choose by' if goal is None else f'goal {goal}x'})"
                     click.echo(f"{met} {name:<9} {ratio}  {figure['figure']}, against {figure['against']}")
 
 

@@ -10,11 +10,11 @@ class Figure:
     Attributes:
         figure: What was measured.
         ratio: Ours against theirs.
-        goal: What the ratio should at least be.
+        goal: What the ratio should at least be; None where it is there to choose by.
         against: The peer.
     """
 
     figure: str
     ratio: float
-    goal: float
+    goal: float | None
     against: str

@@ -1,12 +1,13 @@
 """How training compares with the tutorial's: a step of its model, and the reading of its videos."""
 
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras  # noqa: TID253 - only `reelflow bench` imports this module
 import numpy as np
 
 from components.contract.clip_dataset import clip_dataset
@@ -21,12 +22,24 @@ from components.contract.clips import (
     read_clips,
 )
 from components.contract.figures import Figure
+from components.train_model.device_speed import (
+    compiled,
+    multiplies_bfloat16,
+    precision_of,
+    speed_figures,
+    training_step,
+)
+from components.train_model.models.r2plus1d_18 import network, r2plus1d_18
+from components.train_model.models.r2plus1d_fast import r2plus1d_fast
+from components.train_model.models.tutorial import tutorial
+from components.video.tutorial_reader import tutorial_clip
 
 _GEOMETRY = ClipGeometry(n_frames=10, frame_height=224, frame_width=224)
-_FRAME_STEP = 15
 _VIDEO_HEIGHT, _VIDEO_WIDTH, _N_VIDEO_FRAMES = 240, 320, 154
 _N_LABELS = 10
+_PAPERS = ClipGeometry(n_frames=8, frame_height=112, frame_width=112)
 _STEP_BATCH_SIZE, _N_STEPS = 2, 3
+_N_UNTIMED, _N_TIMED = 4, 20
 # An epoch of recorded clips is long enough that setting up its pipeline, done once, does not count.
 _READING_BATCH_SIZE, _N_RECORDED, _N_GENERATED = 8, 400, 24
 _ROUNDS = 3
@@ -34,48 +47,91 @@ _ROUNDS = 3
 
 def figures() -> Iterator[Figure]:
     """Measure each figure on clips and videos made for it."""
-    yield Figure("time per training step, 10 frames of 224x224, batch 2", _step_ratio(), 7, "the tutorial's model")
+    yield from _step_figures()
     with tempfile.TemporaryDirectory() as name:
-        ratio = _reading_ratio(Path(name))
-    yield Figure(
-        "CPU time per clip read in an epoch, recorded clips", ratio, 25, "from_generator decoding videos with OpenCV"
-    )
+        video = _made_video(Path(name) / "video.avi")
+        clips = _recorded_clips(Path(name) / "clips", video)
+        yield Figure(
+            "CPU time per clip read in an epoch, recorded clips",
+            _reading_ratio(Path(name) / "clips", clips, video),
+            25,
+            "from_generator decoding videos with OpenCV",
+        )
+        kept = 1 - _input_wait(Path(name) / "clips", clips)
+        yield Figure("share of a training step that is not waiting for its input", kept, 0.98, "the whole step")
+    yield from speed_figures()
 
 
-def _step_ratio() -> float:
-    ours, theirs = (_training_steps(name) for name in ("r2plus1d_fast", "tutorial"))
-    return _ratio(theirs, ours, clock=time.perf_counter)
+def _step_figures() -> Iterator[Figure]:
+    """Compare training steps; bfloat16 is the precision of choice only where the CPU multiplies it."""
+    batch = f"10 frames of 224x224, batch {_STEP_BATCH_SIZE}"
+    plain_tutorial = partial(tutorial, merged=False)
+    theirs = training_step(plain_tutorial(_GEOMETRY, _N_LABELS), _STEP_BATCH_SIZE)
+    ours = training_step(r2plus1d_fast(_GEOMETRY, _N_LABELS), _STEP_BATCH_SIZE)
+    yield Figure(f"time per training step, {batch}", _step_ratio(theirs, ours), 7, "the tutorial's model")
+    peer = "the tutorial's model, the same weights"
+    _check_same_outputs()
+    merged = training_step(tutorial(_GEOMETRY, _N_LABELS), _STEP_BATCH_SIZE)
+    yield Figure(f"merged convolutions, float32, {batch}", _step_ratio(theirs, merged), 1.0, peer)
+    precision = "mixed_bfloat16" if multiplies_bfloat16() else "float32"
+    with precision_of(precision):
+        fast = training_step(tutorial(_GEOMETRY, _N_LABELS), _STEP_BATCH_SIZE)
+    note = "" if precision != "float32" else " (not applicable: this device has no bfloat16; float32)"
+    goal = None if note else 1.4
+    yield Figure(f"merged convolutions, bfloat16{note}, {batch}", _step_ratio(theirs, fast), goal, peer)
+    del theirs, ours, merged, fast
+    plain = training_step(network(_PAPERS, _N_LABELS, convolve=_conv3d), _STEP_BATCH_SIZE)
+    with precision_of(precision):
+        papers = training_step(r2plus1d_18(_PAPERS, _N_LABELS), _STEP_BATCH_SIZE)
+    what = f"r2plus1d_18, {precision.removeprefix('mixed_')}, 8 frames of 112x112, batch {_STEP_BATCH_SIZE}"
+    yield Figure(what, _step_ratio(plain, papers), 1.8, "the same network of Conv3D in float32")
 
 
-def _training_steps(name: str) -> Callable[[], None]:
-    import keras
-
-    from components.train_model.models import build_model
-
-    rng = np.random.default_rng(1)
-    clips = rng.integers(0, 256, (_STEP_BATCH_SIZE, *_GEOMETRY.shape), dtype=np.uint8)
-    labels = rng.integers(0, _N_LABELS, _STEP_BATCH_SIZE)
-    model = build_model(name, _GEOMETRY, _N_LABELS)
-    # Without XLA, which is slower on a CPU for both: seven times for the tutorial's model.
-    model.compile(
-        optimizer=keras.optimizers.Adam(1e-4),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-
-    def steps() -> None:
-        for _ in range(_N_STEPS):
-            model.train_on_batch(clips, labels)
-
-    return steps
+def _step_ratio(theirs: Callable[[], None], ours: Callable[[], None]) -> float:
+    return _ratio(partial(_repeated, theirs), partial(_repeated, ours), clock=time.perf_counter)
 
 
-def _reading_ratio(folder: Path) -> float:
-    video = _made_video(folder / "video.avi")
-    clips = _recorded_clips(folder / "clips", video)
+def _repeated(step: Callable[[], None]) -> None:
+    for _ in range(_N_STEPS):
+        step()
 
+
+def _check_same_outputs() -> None:
+    """Refuse to compare models that are not the same mathematics."""
+    clips = np.random.default_rng(1).integers(0, 256, (1, *_GEOMETRY.shape), dtype=np.uint8)
+    merged, plain = tutorial(_GEOMETRY, _N_LABELS), tutorial(_GEOMETRY, _N_LABELS, merged=False)
+    merged.set_weights(plain.get_weights())
+    difference = float(np.abs(merged(clips) - plain(clips)).max())
+    if not difference <= 1e-4:
+        raise AssertionError(f"Merged convolutions differ from the tutorial's by {difference}.")
+
+
+def _conv3d(
+    values: Any, filters: int, *, kernel: tuple[int, int, int], strides: tuple[int, int, int] = (1, 1, 1)
+) -> Any:
+    """Convolve and normalize as one writes it down first."""
+    values = keras.layers.Conv3D(filters, kernel, strides=strides, padding="same", use_bias=False)(values)
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(values)
+
+
+def _input_wait(folder: Path, clips: Clips) -> float:
+    """Return the share of the time of training steps, read from disk, that goes by before the batch is there."""
+    batches = iter(clip_dataset(folder, clips, "train").repeat().batch(_READING_BATCH_SIZE).prefetch(2))
+    model = compiled(r2plus1d_fast(_GEOMETRY, _N_LABELS))
+    waited = 0.0
+    for number in range(_N_UNTIMED + _N_TIMED):
+        if number == _N_UNTIMED:
+            started, waited = time.perf_counter(), 0.0
+        before = time.perf_counter()
+        frames, labels, _ = next(batches)
+        waited += time.perf_counter() - before
+        model.train_on_batch(frames, labels)
+    return waited / (time.perf_counter() - started)
+
+
+def _reading_ratio(folder: Path, clips: Clips, video: Path) -> float:
     def ours() -> None:
-        _read_all(clip_dataset(folder / "clips", clips, "train"))
+        _read_all(clip_dataset(folder, clips, "train"))
 
     def theirs() -> None:
         _read_all(_generated_clips(video))
@@ -105,7 +161,7 @@ def _recorded_clips(folder: Path, video: Path) -> Clips:
     """Record the clip that the tutorial's reader gives, as often as it is read."""
     import tensorflow as tf
 
-    frames = np.round(255 * _tutorial_clip(video)).astype(np.uint8)
+    frames = np.round(255 * tutorial_clip(video, _GEOMETRY)).astype(np.uint8)
     jpegs = [tf.io.encode_jpeg(frame, quality=90).numpy() for frame in frames]
     feature = {
         IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=jpegs)),
@@ -127,34 +183,10 @@ def _generated_clips(video: Path) -> Any:
 
     def generate() -> Iterator[tuple[Any, int]]:
         for _ in range(_N_GENERATED):
-            yield _tutorial_clip(video), 0
+            yield tutorial_clip(video, _GEOMETRY), 0
 
     signature = (tf.TensorSpec(_GEOMETRY.shape, tf.float32), tf.TensorSpec((), tf.int16))
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
-
-
-def _tutorial_clip(path: Path) -> Any:
-    """Do what the tutorial does for a clip: seek to a random start, read on, resize with TensorFlow frame by frame."""
-    import cv2
-
-    cv2.setNumThreads(-1)  # as the tutorial runs it
-    capture = cv2.VideoCapture(str(path))
-    needed = 1 + (_GEOMETRY.n_frames - 1) * _FRAME_STEP
-    capture.set(cv2.CAP_PROP_POS_FRAMES, random.Random(0).randint(0, _N_VIDEO_FRAMES - needed))
-    frames = [_tutorial_frame(capture.read()[1])]
-    for _ in range(_GEOMETRY.n_frames - 1):
-        for _ in range(_FRAME_STEP):
-            _, frame = capture.read()
-        frames.append(_tutorial_frame(frame))
-    capture.release()
-    return np.array(frames)[..., [2, 1, 0]]
-
-
-def _tutorial_frame(frame: Any) -> Any:
-    import tensorflow as tf
-
-    size = (_GEOMETRY.frame_height, _GEOMETRY.frame_width)
-    return tf.image.resize_with_pad(tf.image.convert_image_dtype(frame, tf.float32), *size)
 
 
 def _ratio(theirs: Callable[[], None], ours: Callable[[], None], *, clock: Callable[[], float]) -> float:

@@ -32,8 +32,9 @@ class Conv2Plus1D(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         super().__init__(**options)
         time, height, width = kernel_size
         self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged
-        self.spatial = keras.layers.Conv3D(filters, (1, height, width), padding="same")
-        self.temporal = keras.layers.Conv3D(filters, (time, 1, 1), padding="same")
+        # Inner layers follow the policy of the layer that they are in, not the one that happens to be global.
+        self.spatial = keras.layers.Conv3D(filters, (1, height, width), padding="same", dtype=self.dtype_policy)
+        self.temporal = keras.layers.Conv3D(filters, (time, 1, 1), padding="same", dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights."""
@@ -82,10 +83,10 @@ class ResidualMain(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
         super().__init__(**options)
         time, height, width = kernel_size
         self.filters, self.kernel_size, self.merged = filters, (time, height, width), merged
-        self.first = Conv2Plus1D(filters, self.kernel_size, merged=merged)
-        self.first_norm = keras.layers.LayerNormalization()
-        self.second = Conv2Plus1D(filters, self.kernel_size, merged=merged)
-        self.second_norm = keras.layers.LayerNormalization()
+        self.first = Conv2Plus1D(filters, self.kernel_size, merged=merged, dtype=self.dtype_policy)
+        self.first_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy)
+        self.second = Conv2Plus1D(filters, self.kernel_size, merged=merged, dtype=self.dtype_policy)
+        self.second_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights."""
@@ -126,8 +127,8 @@ class Project(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     def __init__(self, units: int, **options: Any) -> None:
         super().__init__(**options)
         self.units = units
-        self.dense = keras.layers.Dense(units)
-        self.norm = keras.layers.LayerNormalization()
+        self.dense = keras.layers.Dense(units, dtype=self.dtype_policy)
+        self.norm = keras.layers.LayerNormalization(dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
         """Make the weights."""
@@ -165,7 +166,7 @@ class ResizeVideo(keras.layers.Layer):  # type: ignore[misc] # keras is untyped
     def __init__(self, height: int, width: int, **options: Any) -> None:
         super().__init__(**options)
         self.height, self.width = height, width
-        self.resizing = keras.layers.Resizing(height, width)
+        self.resizing = keras.layers.Resizing(height, width, dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
         """Make nothing: resizing has no weights."""

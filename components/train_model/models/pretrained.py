@@ -86,7 +86,7 @@ def _keras_features(backbone: Pretrained) -> tuple[Any, tuple[int | None, ...], 
         last = before._keras_history.operation
         if dense:
             break
-    body = keras.Model(model.inputs, last.output, name="backbone")
+    body = keras.Model(model.inputs[0], last.output, name="backbone")
     body.trainable = backbone.fine_tune
     taken = model.inputs[0]
     rescales = any(isinstance(layer, layers.Rescaling) for layer in model.layers)
