@@ -24,7 +24,7 @@ from components.evaluate_model.scores import (
     interval_of_mean,
     scores_of,
 )
-from components.evaluate_model.scoring import Classifier, load_classifier, scored_clips
+from components.evaluate_model.scoring import Classifier, in_order_of, load_classifier, scored_clips
 from components.evaluate_model.thumbnails import strips_of
 
 
@@ -131,7 +131,7 @@ def evaluate(
     rows = read_clip_table(clips_dir).select(["video", "label_index", "group", "split"]).to_pylist()
     task = _Task(clips_dir, clips, rows, settings)
 
-    classifier = load_classifier(model_dir / SAVED_MODEL_NAME)
+    classifier = in_order_of(clips.labels, load_classifier(model_dir / SAVED_MODEL_NAME), model.labels)
     scored = task.scored(classifier, "test")
     test, train = task.scores(scored), task.scores(task.scored(classifier, "train"))
     served = _served(task, baseline, scored, model_digest=model.digest)
@@ -174,7 +174,7 @@ def evaluate(
 
 def _check_fits(model: TrainedModel, clips: Clips) -> None:
     for what, has, wanted in (
-        ("labels", model.labels, clips.labels),
+        ("labels", sorted(model.labels), sorted(clips.labels)),
         ("clip geometry", model.geometry, clips.geometry),
     ):
         if has != wanted:
@@ -193,7 +193,8 @@ def _served(
     if reason := why_incomparable(accepted, task.clips, model_digest=model_digest):
         return Incomparable(accepted.version, reason)
     try:
-        served = task.scored(load_classifier(baseline.folder / SAVED_MODEL_NAME), "test")
+        classifier = load_classifier(baseline.folder / SAVED_MODEL_NAME)
+        served = task.scored(in_order_of(task.clips.labels, classifier, accepted.labels), "test")
     except NotFiniteError:
         return Incomparable(accepted.version, "it answers some of these clips with NaN or infinity")
     differences = challenger.is_right.astype(int) - served.is_right.astype(int)

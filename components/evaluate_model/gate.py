@@ -42,7 +42,7 @@ def why_incomparable(served: Accepted, clips: Clips, *, model_digest: str) -> st
     """
     if served.model_digest == model_digest:
         return "it is this very model"
-    if served.labels != clips.labels:
+    if sorted(served.labels) != sorted(clips.labels):
         return f"it knows {len(served.labels)} classes, these clips have {len(clips.labels)}, and they are not the same"
     if served.geometry != clips.geometry:
         return f"it takes clips of {_shape(served.geometry.shape)}, these are {_shape(clips.geometry.shape)}"

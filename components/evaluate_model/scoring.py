@@ -1,6 +1,6 @@
 """What a SavedModel says of the clips of a split: one pass that keeps truth and answer together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -88,6 +88,14 @@ def load_classifier(saved_model_dir: Path) -> Classifier:
     # A signature holds its model only weakly: without this the variables would be gone at the first call.
     classify.__dict__["model"] = loaded
     return classify
+
+
+def in_order_of(labels: Sequence[str], classifier: Classifier, own: Sequence[str]) -> Classifier:
+    """Return a classifier whose answers are in the order of `labels`; the model's own order is `own`."""
+    if tuple(labels) == tuple(own):
+        return classifier
+    places = [list(own).index(label) for label in labels]
+    return lambda frames: classifier(frames)[:, places]
 
 
 def scored_clips(

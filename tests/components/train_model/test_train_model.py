@@ -119,7 +119,7 @@ def test_early_stopping_ends_before_the_last_epoch_and_keeps_the_best_weights(tm
 
     losses = [row["val_loss"] for row in json.loads((tmp_path / "model" / HISTORY_NAME).read_text())]
     model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
-    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8)
+    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8, labels=clips.labels)
     smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=unsteady.label_smoothing)
     loss = float(smoothed(labels, model(frames)))
     assert read_model(tmp_path / "model").training["epochs_run"] == len(losses) < 12
@@ -145,7 +145,9 @@ def test_every_epoch_has_every_clip_once_in_an_order_of_the_seed(tmp_path, write
     clips = write_clips(tmp_path / "clips", n_clips=10, geometry=GEOMETRY)
 
     def batches(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        source = TrainingClips(tmp_path / "clips", clips, seed=seed, cache_limit_bytes=cache_limit_bytes)
+        source = TrainingClips(
+            tmp_path / "clips", clips, seed=seed, labels=clips.labels, cache_limit_bytes=cache_limit_bytes
+        )
         one_device = tf.distribute.get_strategy()
         epochs = [distributed_batches(one_device, source.of_epoch(epoch), batch_size=4) for epoch in range(2)]
         return [batch for epoch in epochs for batch in epoch.as_numpy_iterator()]
@@ -164,7 +166,9 @@ def test_validation_clips_are_not_changed(tmp_path, write_clips):
     clips = write_clips(tmp_path / "clips", n_clips=5, geometry=GEOMETRY)
     ((stored, _, _),) = read_clip_batches(tmp_path / "clips", clips, "validation", batch_size=8)
 
-    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8).as_numpy_iterator()
+    ((frames, labels),) = validation_batches(
+        tmp_path / "clips", clips, batch_size=8, labels=clips.labels
+    ).as_numpy_iterator()
 
     np.testing.assert_array_equal(frames, stored)
     assert labels.shape == (5, 2)
