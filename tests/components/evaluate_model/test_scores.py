@@ -10,6 +10,7 @@ from components.evaluate_model.scores import (
     interval_of_mean,
     scores_of,
 )
+from components.evaluate_model.scoring import in_order_of
 
 DRAWS = {"confidence": 0.95, "n_bootstrap": 2000, "seed": 1}
 
@@ -87,3 +88,11 @@ def test_a_perfect_score_says_what_resampling_cannot_show():
 
     assert (scores.accuracy, scores.top_5_accuracy, scores.macro_f1) == (1.0, 1.0, 1.0)
     assert "39%" in scores.interval.remark
+
+
+def test_a_models_own_order_of_labels_is_mapped_by_name():
+    answers = np.array([[0.7, 0.2, 0.1]], np.float32)
+
+    classify = in_order_of(("a", "b", "c"), lambda frames: answers, ("b", "c", "a"))
+
+    np.testing.assert_array_equal(classify(np.zeros((1, 2, 3, 4, 3), np.uint8)), [[0.1, 0.7, 0.2]])

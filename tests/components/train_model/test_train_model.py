@@ -201,3 +201,31 @@ def test_the_component_leaves_a_finished_model_its_metrics_and_its_record(tmp_pa
     record = json.loads((tmp_path / "record" / "step.json").read_text())
     assert (record["status"], record["outputs"]["model"]["digest"]) == ("succeeded", digest)
     assert (record["parameters"]["seed"], record["inputs"]["clips"]["digest"]) == (1, clips.digest)
+
+
+def test_clips_of_rare_labels_weigh_more_so_that_all_labels_weigh_the_same(tmp_path, monkeypatch, write_clips):
+    from components.train_model import training_run
+
+    monkeypatch.setattr(training_run, "label_counts", lambda folder, labels: [30, 10, 0])
+
+    weights = training_run._label_weights(tmp_path, ("a", "b", "c"), replace(RECIPE, balance_classes=True))
+
+    assert weights == pytest.approx([40 / 60, 2.0, 0.0])
+
+
+def test_an_unknown_label_that_must_not_flip_is_refused(tmp_path, write_clips, small_model):
+    write_clips(tmp_path / "clips", n_clips=8)
+
+    with pytest.raises(StepError, match="unflipped_labels names Nobody"):
+        trained(tmp_path, recipe=replace(RECIPE, unflipped_labels=("Nobody",)), model_name=small_model)
+
+
+def test_mixing_cropping_averaging_and_half_precision_train_together(tmp_path, write_clips, small_model):
+    write_clips(tmp_path / "clips", n_clips=8)
+    everything = replace(RECIPE, mixup=0.2, crop_scale=0.5, ema_momentum=0.9, precision="float16", horizontal_flip=True)
+
+    trained(tmp_path, recipe=everything, model_name=small_model)
+
+    model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
+    assert {layer.compute_dtype for layer in model.layers[1:]} == {"float32"}
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
