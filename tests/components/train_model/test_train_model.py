@@ -220,9 +220,11 @@ def test_an_unknown_label_that_must_not_flip_is_refused(tmp_path, write_clips, s
         trained(tmp_path, recipe=replace(RECIPE, unflipped_labels=("Nobody",)), model_name=small_model)
 
 
-def test_mixing_cropping_averaging_and_half_precision_train_together(tmp_path, write_clips, small_model):
+def test_mixing_cropping_averaging_and_bfloat16_train_together(tmp_path, write_clips, small_model):
     write_clips(tmp_path / "clips", n_clips=8)
-    everything = replace(RECIPE, mixup=0.2, crop_scale=0.5, ema_momentum=0.9, precision="float16", horizontal_flip=True)
+    everything = replace(
+        RECIPE, mixup=0.2, crop_scale=0.5, ema_momentum=0.9, precision="bfloat16", horizontal_flip=True
+    )
 
     trained(tmp_path, recipe=everything, model_name=small_model)
 
