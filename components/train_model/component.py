@@ -16,6 +16,7 @@ def train_model(
     report: Output[Metrics],
     record: Output[Artifact],
     model_name: str = "r2plus1d_fast",
+    initial_model: str = "",
     epochs: int = 20,
     batch_size: int = 16,
     learning_rate: float = 3e-3,
@@ -49,6 +50,8 @@ def train_model(
         report: Loss and accuracy at the end, speed, share of time spent waiting for clips, number of parameters.
         record: The step's record, step.json.
         model_name: A name in the table of models: r2plus1d_fast, or tutorial.
+        initial_model: A model to go on from, whose labels keep their places: a served version or a trained model's
+            folder, by path or gs://; empty starts from scratch.
         epochs: Passes over the training clips.
         batch_size: Clips per step of the optimizer, over all devices.
         learning_rate: Of AdamW at the end of the warm-up; a cosine follows.
@@ -86,7 +89,7 @@ def train_model(
                         balance_classes, tuple(unflipped_labels), crop_scale, mixup, precision, xla)  # fmt: skip
         result = run_training(
             Path(clips.path), Path(model.path), clips_digest=clips_digest, model_name=model_name, recipe=recipe,
-            places=Places(store_dir, accelerator, cluster=os.environ.get("TF_CONFIG", "")),
+            initial_model=initial_model, places=Places(store_dir, accelerator, cluster=os.environ.get("TF_CONFIG", "")),
         )  # fmt: skip
         step.log_metrics(report, result.metrics)
     return result.digest

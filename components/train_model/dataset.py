@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,24 @@ class TrainingClips:
         folder: Of the clips.
         clips: What it holds.
         seed: Of the order.
+        labels: The labels in the order of the model's outputs.
         cache_limit_bytes: Decoded clips stay in memory up to here.
     """
 
-    def __init__(self, folder: Path, clips: Clips, *, seed: int, cache_limit_bytes: int = CACHE_LIMIT_BYTES) -> None:
-        self._clips, self._seed = clips, seed
+    def __init__(
+        self,
+        folder: Path,
+        clips: Clips,
+        *,
+        seed: int,
+        labels: Sequence[str],
+        cache_limit_bytes: int = CACHE_LIMIT_BYTES,
+    ) -> None:
+        self._clips, self._seed, self._labels = clips, seed, labels
         self._records = _interleaved_records(folder, clips)
         self._stored_bytes = sum(path.stat().st_size for path in clips.paths(folder, "train"))
         fits = _decoded_bytes(clips, "train") <= min(cache_limit_bytes, _free_bytes() // 2)
-        self._decoded = _decoded(self._records, clips).cache() if fits else None
+        self._decoded = _decoded(self._records, clips, labels).cache() if fits else None
 
     def of_epoch(self, epoch: int) -> Any:
         """Return a tf.data.Dataset of the clips of an epoch, one by one.
@@ -47,7 +57,9 @@ class TrainingClips:
         buffer = max(1, min(n_clips, n_clips * SHUFFLE_LIMIT_BYTES // self._stored_bytes))
         if self._decoded is not None:
             return self._decoded.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
-        return _decoded(self._records.shuffle(buffer, seed=seed, reshuffle_each_iteration=False), self._clips)
+        return _decoded(
+            self._records.shuffle(buffer, seed=seed, reshuffle_each_iteration=False), self._clips, self._labels
+        )
 
 
 def distributed_batches(strategy: Any, clips: Any, *, batch_size: int) -> Any:
@@ -85,10 +97,10 @@ def n_steps_per_epoch(n_clips: int, *, batch_size: int, n_replicas: int) -> int:
 
 
 def validation_batches(
-    folder: Path, clips: Clips, *, batch_size: int, cache_limit_bytes: int = CACHE_LIMIT_BYTES
+    folder: Path, clips: Clips, *, batch_size: int, labels: Sequence[str], cache_limit_bytes: int = CACHE_LIMIT_BYTES
 ) -> Any:
     """Return a tf.data.Dataset of the validation clips as they are, in stored order; elements as in training."""
-    batches = _decoded(record_dataset(folder, clips, "validation"), clips).batch(batch_size)
+    batches = _decoded(record_dataset(folder, clips, "validation"), clips, labels).batch(batch_size)
     if _decoded_bytes(clips, "validation") <= cache_limit_bytes:
         batches = batches.cache()
     return batches.prefetch(2)
@@ -108,14 +120,14 @@ def check_trainable(clips: Clips) -> None:
         )
 
 
-def label_counts(folder: Path, clips: Clips) -> list[int]:
+def label_counts(folder: Path, labels: Sequence[str]) -> list[int]:
     """Return how many training clips each label has, from the clip table."""
     import pyarrow.compute
 
     table = read_clip_table(folder)
     found = table.filter(pyarrow.compute.equal(table["split"], "train"))["label"].to_pylist()
     counted = Counter(found)
-    return [counted[label] for label in clips.labels]
+    return [counted[label] for label in labels]
 
 
 def _interleaved_records(folder: Path, clips: Clips) -> Any:
@@ -143,11 +155,14 @@ def _decoded_bytes(clips: Clips, split: Split) -> int:
     return clips.n_clips(split) * time * height * width * channels
 
 
-def _decoded(records: Any, clips: Clips) -> Any:
+def _decoded(records: Any, clips: Clips, labels: Sequence[str]) -> Any:
     import tensorflow as tf
+
+    # By name: a model that goes on from another keeps that one's order.
+    places = tf.constant([list(labels).index(label) for label in clips.labels])
 
     def frames_and_label(record: Any) -> tuple[Any, Any]:
         frames, label_index, _ = decoded_clip(record, clips.geometry)
-        return frames, tf.one_hot(label_index, len(clips.labels))
+        return frames, tf.one_hot(tf.gather(places, label_index), len(labels))
 
     return records.map(frames_and_label, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -84,7 +84,15 @@ def resolved_precision(precision: str, *, geometry: ClipGeometry) -> str:
 
     auto is bfloat16 on GPUs that have it (compute capability from 8.0), float16 on those with half-precision matrix
     units (from 7.0), bfloat16 on CPUs that have it where frames are large enough to gain, and float32 elsewhere.
+
+    Raises:
+        StepError: If float16 is asked for and there is no GPU.
     """
+    if precision == "float16" and not tf.config.list_physical_devices("GPU"):
+        raise StepError(
+            "precision is float16, which TensorFlow cannot train with on a CPU.",
+            remedy="Set precision=auto, or train on a GPU.",
+        )
     if precision != "auto":
         return precision
     gpus = tf.config.list_physical_devices("GPU")

@@ -1,8 +1,7 @@
 """One training from clips on disk to an exported model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from components.train_model.dataset import (
 from components.train_model.export import export_model
 from components.train_model.hardware import Hardware, chosen_hardware, computing_in, resolved_precision
 from components.train_model.history import HistoryBoard, plot_history
+from components.train_model.initial import continued_labels, read_initial_model, start_from
 from components.train_model.learner import Learner
 from components.train_model.models import build_model
 from components.train_model.recipe import Recipe
@@ -62,6 +62,7 @@ def run_training(
     clips_digest: str,
     model_name: str,
     recipe: Recipe,
+    initial_model: str = "",
     places: Places = Places(),
 ) -> TrainingResult:
     """Train a model of the table on the training clips and write its folder.
@@ -86,13 +87,22 @@ def run_training(
     tf.config.experimental.enable_op_determinism()
     precision = resolved_precision(recipe.precision, geometry=clips.geometry)
     says = {"clips": clips.digest, "model": model_name, "recipe": asdict(recipe), "precision": precision}
-    checkpoints = CheckpointFile(places.store_dir, {**says, "replicas": hardware.n_replicas})
+    checkpoints = CheckpointFile(
+        places.store_dir, {**says, "replicas": hardware.n_replicas, "initial_model": initial_model}
+    )
+    initial = read_initial_model(initial_model) if initial_model else None
+    labels = continued_labels(initial, clips.labels) if initial else clips.labels
     if hardware.is_chief:
         emptied(model_folder)
 
-    build = partial(build_model, model_name, clips.geometry, len(clips.labels))
+    def build() -> Any:
+        model = build_model(model_name, clips.geometry, len(labels))
+        if initial is not None:
+            start_from(model, initial, model_name=model_name, geometry=clips.geometry)
+        return model
+
     with computing_in(precision), HistoryBoard(model_folder if hardware.is_chief else None) as board:
-        trained = _train(build, recipe, clips_folder, clips, hardware, precision, checkpoints, board)
+        trained = _train(build, recipe, clips_folder, clips, labels, hardware, precision, checkpoints, board)
     metrics = _metrics(trained, clips.n_clips("train"))
     if not hardware.is_chief:
         return TrainingResult(digest="", metrics=metrics)
@@ -106,9 +116,14 @@ def run_training(
         model=model_name,
         geometry=clips.geometry,
         preparation=clips.preparation,
-        labels=clips.labels,
+        labels=tuple(labels),
         n_parameters=model.count_params(),
-        training={**asdict(recipe), "epochs_run": len(trained.history), "clips_digest": clips.digest},
+        training={
+            **asdict(recipe),
+            "initial_model": initial_model,
+            "epochs_run": len(trained.history),
+            "clips_digest": clips.digest,
+        },
         digest="",
     )
     finished = export_model(model_folder, model, described, trained.history)
@@ -121,6 +136,7 @@ def _train(
     recipe: Recipe,
     folder: Path,
     clips: Clips,
+    labels: Sequence[str],
     hardware: Hardware,
     precision: str,
     checkpoints: CheckpointFile,
@@ -134,14 +150,14 @@ def _train(
         hardware,
         n_steps=steps_per_epoch * recipe.epochs,
         precision=precision,
-        label_weights=_label_weights(folder, clips, recipe),
-        flippable=_flippable(clips, recipe),
+        label_weights=_label_weights(folder, labels, recipe),
+        flippable=_flippable(labels, recipe),
     )
     say(f"{learner.model.name} · {learner.model.count_params():,} parameters · {n_clips} training clips · {precision}")
-    training_clips = TrainingClips(folder, clips, seed=recipe.seed)
+    training_clips = TrainingClips(folder, clips, seed=recipe.seed, labels=labels)
     validation = None
     if clips.n_clips("validation"):
-        validation = validation_batches(folder, clips, batch_size=recipe.batch_size)
+        validation = validation_batches(folder, clips, batch_size=recipe.batch_size, labels=labels)
     batches = Batches(
         of_epoch=lambda epoch: distributed_batches(
             hardware.strategy, training_clips.of_epoch(epoch), batch_size=recipe.batch_size
@@ -166,23 +182,23 @@ def _train(
         ) from error
 
 
-def _label_weights(folder: Path, clips: Clips, recipe: Recipe) -> list[float]:
+def _label_weights(folder: Path, labels: Sequence[str], recipe: Recipe) -> list[float]:
     """Return what a clip of each label weighs: 1 on average, the same in sum for all labels that have clips."""
     if not recipe.balance_classes:
-        return [1.0] * len(clips.labels)
-    counts = label_counts(folder, clips)
+        return [1.0] * len(labels)
+    counts = label_counts(folder, labels)
     n_present = sum(count > 0 for count in counts)
     return [sum(counts) / (n_present * count) if count else 0.0 for count in counts]
 
 
-def _flippable(clips: Clips, recipe: Recipe) -> list[bool]:
-    unknown = sorted(set(recipe.unflipped_labels) - set(clips.labels))
+def _flippable(labels: Sequence[str], recipe: Recipe) -> list[bool]:
+    unknown = sorted(set(recipe.unflipped_labels) - set(labels))
     if unknown:
         raise StepError(
-            f"unflipped_labels names {', '.join(unknown)}; the clips have {', '.join(clips.labels)}.",
+            f"unflipped_labels names {', '.join(unknown)}; the clips have {', '.join(labels)}.",
             remedy="Name labels of the clips.",
         )
-    return [label not in recipe.unflipped_labels for label in clips.labels]
+    return [label not in recipe.unflipped_labels for label in labels]
 
 
 def _metrics(trained: Trained, n_clips: int) -> dict[str, float]:

@@ -48,7 +48,7 @@ def example_bytes(frames: np.ndarray, label_index: int, video: str) -> bytes:
     feature = {
         IMAGE_KEY: of_bytes([tf.io.encode_jpeg(frame, quality=95).numpy() for frame in frames]),
         LABEL_INDEX_KEY: of_int(label_index),
-        LABEL_TEXT_KEY: of_bytes([LABELS[label_index].encode()]),
+        LABEL_TEXT_KEY: of_bytes([LABELS[label_index % 2].encode()]),
         VIDEO_KEY: of_bytes([video.encode()]),
         CLIP_INDEX_KEY: of_int(0),
     }
@@ -60,7 +60,13 @@ def write_clips() -> WriteClips:
     """Write a folder of clips of two motions and return what it holds."""
 
     def write(
-        folder: Path, *, n_clips: int = 4, geometry: ClipGeometry | None = None, n_shards: int = 2, seed: int = 0
+        folder: Path,
+        *,
+        n_clips: int = 4,
+        geometry: ClipGeometry | None = None,
+        n_shards: int = 2,
+        seed: int = 0,
+        labels: tuple[str, ...] = LABELS,
     ) -> Clips:
         import tensorflow as tf
 
@@ -75,9 +81,9 @@ def write_clips() -> WriteClips:
                 with tf.io.TFRecordWriter(str(folder / name)) as writer:
                     for index in indices:
                         frames = moving_square(rng, geometry, rightwards=index % 2 == 1)
-                        writer.write(example_bytes(frames, index % 2, f"{split}-{index}.avi"))
+                        writer.write(example_bytes(frames, labels.index(LABELS[index % 2]), f"{split}-{index}.avi"))
                 shards.append(Shard(name=name, split=split, n_clips=len(indices)))
-        finish_clips(folder, geometry=geometry, preparation={"sampler": "even"}, labels=LABELS, shards=shards, rows=[])
+        finish_clips(folder, geometry=geometry, preparation={"sampler": "even"}, labels=labels, shards=shards, rows=[])
         return read_clips(folder)
 
     return write

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.train_model.changes import changed
+from components.train_model.changes import changed, mixed
 
 # Margins of a shift: a sixteenth of height and width, that is 2 and 4.
 HEIGHT, WIDTH = 32, 64
@@ -83,3 +83,40 @@ def test_changes_follow_from_the_seed_and_the_number_of_the_batch(clips):
     np.testing.assert_array_equal(first, again)
     assert (first != other_seed).any()
     assert (first != other_batch).any()
+
+
+def test_clips_of_labels_that_may_not_flip_are_never_mirrored():
+    frames = np.zeros((64, 2, 16, 32, 3), np.uint8)
+    frames[:, :, :, :8] = 255
+    may_flip = np.arange(64) % 2 == 0
+
+    found = changed(frames, (1, 0), horizontal_flip=True, colour_jitter=0.0, may_flip=may_flip).numpy()
+
+    mirrored = found[..., -4:, :].mean(axis=(1, 2, 3, 4)) > 128
+    assert not mirrored[~may_flip].any()
+    assert 8 < mirrored[may_flip].sum() < 24
+
+
+def test_a_crop_enlarges_at_least_the_given_share_of_a_clip_all_its_frames_alike():
+    columns = np.broadcast_to(np.linspace(0, 255, 40)[None, None, None, :, None], (32, 3, 24, 40, 3)).astype(np.uint8)
+
+    found = changed(columns, (1, 0), horizontal_flip=False, colour_jitter=0.0, crop_scale=0.25).numpy()
+
+    widths = (found[:, 0, 0, -1, 0].astype(int) - found[:, 0, 0, 0, 0]) / 255
+    assert found.shape == columns.shape
+    assert widths.min() >= 0.5 - 0.02
+    assert widths.max() <= 1
+    assert np.ptp(widths) > 0.2
+    assert (found == found[:, :1]).all()
+
+
+def test_mixup_mixes_pixels_and_labels_by_the_same_share():
+    frames = np.zeros((8, 2, 6, 10, 3), np.uint8)
+    frames[::2] = 200
+    labels = np.eye(2, dtype=np.float32)[np.arange(8) % 2]
+
+    pixels, shares = mixed(frames, labels, (1, 0), concentration=1.0)
+
+    np.testing.assert_allclose(pixels[:, 0, 0, 0, 0] / 200, shares[:, 0], atol=0.01)
+    np.testing.assert_allclose(np.sum(shares, axis=1), 1, atol=1e-6)
+    assert np.ptp(shares[:, 0]) > 0.2

@@ -139,3 +139,13 @@ def test_layers_compute_in_the_precision_and_keep_their_weights_in_float32(preci
 
     assert (layer.compute_dtype, layer.kernel.dtype) == (precision, "float32")
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_float16_without_a_gpu_is_refused():
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU; run the test where there is none")
+
+    with pytest.raises(StepError, match="cannot train with on a CPU"):
+        resolved_precision("float16", geometry=ClipGeometry(n_frames=4, frame_height=12, frame_width=20))

@@ -119,7 +119,7 @@ def test_early_stopping_ends_before_the_last_epoch_and_keeps_the_best_weights(tm
 
     losses = [row["val_loss"] for row in json.loads((tmp_path / "model" / HISTORY_NAME).read_text())]
     model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
-    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8)
+    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8, labels=clips.labels)
     smoothed = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=unsteady.label_smoothing)
     loss = float(smoothed(labels, model(frames)))
     assert read_model(tmp_path / "model").training["epochs_run"] == len(losses) < 12
@@ -145,7 +145,9 @@ def test_every_epoch_has_every_clip_once_in_an_order_of_the_seed(tmp_path, write
     clips = write_clips(tmp_path / "clips", n_clips=10, geometry=GEOMETRY)
 
     def batches(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        source = TrainingClips(tmp_path / "clips", clips, seed=seed, cache_limit_bytes=cache_limit_bytes)
+        source = TrainingClips(
+            tmp_path / "clips", clips, seed=seed, labels=clips.labels, cache_limit_bytes=cache_limit_bytes
+        )
         one_device = tf.distribute.get_strategy()
         epochs = [distributed_batches(one_device, source.of_epoch(epoch), batch_size=4) for epoch in range(2)]
         return [batch for epoch in epochs for batch in epoch.as_numpy_iterator()]
@@ -164,7 +166,9 @@ def test_validation_clips_are_not_changed(tmp_path, write_clips):
     clips = write_clips(tmp_path / "clips", n_clips=5, geometry=GEOMETRY)
     ((stored, _, _),) = read_clip_batches(tmp_path / "clips", clips, "validation", batch_size=8)
 
-    ((frames, labels),) = validation_batches(tmp_path / "clips", clips, batch_size=8).as_numpy_iterator()
+    ((frames, labels),) = validation_batches(
+        tmp_path / "clips", clips, batch_size=8, labels=clips.labels
+    ).as_numpy_iterator()
 
     np.testing.assert_array_equal(frames, stored)
     assert labels.shape == (5, 2)
@@ -197,3 +201,33 @@ def test_the_component_leaves_a_finished_model_its_metrics_and_its_record(tmp_pa
     record = json.loads((tmp_path / "record" / "step.json").read_text())
     assert (record["status"], record["outputs"]["model"]["digest"]) == ("succeeded", digest)
     assert (record["parameters"]["seed"], record["inputs"]["clips"]["digest"]) == (1, clips.digest)
+
+
+def test_clips_of_rare_labels_weigh_more_so_that_all_labels_weigh_the_same(tmp_path, monkeypatch, write_clips):
+    from components.train_model import training_run
+
+    monkeypatch.setattr(training_run, "label_counts", lambda folder, labels: [30, 10, 0])
+
+    weights = training_run._label_weights(tmp_path, ("a", "b", "c"), replace(RECIPE, balance_classes=True))
+
+    assert weights == pytest.approx([40 / 60, 2.0, 0.0])
+
+
+def test_an_unknown_label_that_must_not_flip_is_refused(tmp_path, write_clips, small_model):
+    write_clips(tmp_path / "clips", n_clips=8)
+
+    with pytest.raises(StepError, match="unflipped_labels names Nobody"):
+        trained(tmp_path, recipe=replace(RECIPE, unflipped_labels=("Nobody",)), model_name=small_model)
+
+
+def test_mixing_cropping_averaging_and_bfloat16_train_together(tmp_path, write_clips, small_model):
+    write_clips(tmp_path / "clips", n_clips=8)
+    everything = replace(
+        RECIPE, mixup=0.2, crop_scale=0.5, ema_momentum=0.9, precision="bfloat16", horizontal_flip=True
+    )
+
+    trained(tmp_path, recipe=everything, model_name=small_model)
+
+    model = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
+    assert {layer.compute_dtype for layer in model.layers[1:]} == {"float32"}
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
