@@ -39,9 +39,7 @@ class WriteShards(beam.DoFn):  # type: ignore[misc] # Beam is untyped here
 
     def process(self, plan: ShardPlan) -> Iterator[str]:
         """Write the shards of one plan."""
-        written = write_shards(
-            plan, writing=self._writing, done=lambda: self._progress.add(detail=plan.name)
-        )
+        written = write_shards(plan, writing=self._writing, done=lambda: self._progress.add(detail=plan.name))
         with landing(self._writing.destination, _outcome_name(plan)) as path:
             path.write_text(written.to_json())
         Metrics.counter("extract_frames", f"clips_{plan.split}").inc(len(written.rows))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from components.contract.clips import ClipGeometry
 from components.extract_frames.appearance import appearance_of
-from components.video.preparation import Preparation, read_clip
+from components.video.decode import Footage
+from components.video.preparation import Preparation, read_clips
 
 _LENGTH = struct.Struct("<I")
 
@@ -70,14 +71,19 @@ def extract_clips(path: Path, *, digest: str, extraction: Extraction) -> list[Cl
     """
     import simplejpeg
 
-    footage = read_clip(
-        path, geometry=extraction.geometry, preparation=extraction.preparation, expected_digest=digest
-    )
-    jpegs = (
-        simplejpeg.encode_jpeg(frame, quality=extraction.jpeg_quality, colorspace="RGB", colorsubsampling="420")
-        for frame in footage.frames
-    )
-    facts = ClipFacts(
+    taken = read_clips(path, geometry=extraction.geometry, preparation=extraction.preparation, expected_digest=digest)
+    clips = []
+    for footage in taken:
+        jpegs = (
+            simplejpeg.encode_jpeg(frame, quality=extraction.jpeg_quality, colorspace="RGB", colorsubsampling="420")
+            for frame in footage.frames
+        )
+        clips.append(Clip(frames=tuple(jpegs), timestamps_s=footage.timestamps_s, facts=_facts(footage)))
+    return clips
+
+
+def _facts(footage: Footage) -> ClipFacts:
+    return ClipFacts(
         video_digest=footage.video_digest,
         fps=footage.fps,
         duration_s=round(footage.duration_s, 6),
@@ -88,7 +94,6 @@ def extract_clips(path: Path, *, digest: str, extraction: Extraction) -> list[Cl
         video_bytes=footage.video_bytes,
         **asdict(appearance_of(footage.frames)),
     )
-    return [Clip(frames=tuple(jpegs), timestamps_s=footage.timestamps_s, facts=facts)]
 
 
 def packed(clips: Sequence[Clip]) -> bytes:

@@ -90,20 +90,23 @@ def write_shards(plan: ShardPlan, *, writing: ShardWriting, done: Callable[[], N
         StepError: If a shard cannot be written.
     """
     rejects: list[Reject] = []
-    with disk_faults_named(Path(writing.destination)), _ShardFiles(plan, writing) as files:
-        with closing(_outcomes(plan, writing=writing)) as outcomes:
-            for video, outcome in outcomes:
-                if isinstance(outcome, Reject):
-                    rejects.append(outcome)
-                else:
-                    for index, clip in enumerate(outcome):
-                        files.add(video, clip, index)
-                done()
+    with (
+        disk_faults_named(Path(writing.destination)),
+        closing(_outcomes(plan, writing=writing)) as outcomes,
+        _ShardFiles(plan, writing) as files,
+    ):
+        for video, outcome in outcomes:
+            if isinstance(outcome, Reject):
+                rejects.append(outcome)
+            else:
+                for index, clip in enumerate(outcome):
+                    files.add(video, clip, index)
+            done()
     return Written(shards=tuple(files.shards), rows=tuple(files.rows), rejects=tuple(rejects))
 
 
 class _ShardFiles:
-    """The files of a plan: one, and further ones where it would grow too large. An error leaves the open one unwritten."""
+    """The files of a plan, the next where one would grow too large; an error leaves the open one unwritten."""
 
     def __init__(self, plan: ShardPlan, writing: ShardWriting) -> None:
         self._plan, self._writing = plan, writing

@@ -83,6 +83,11 @@ class WorkerPool:
             for worker in self._alive:
                 worker.kill()
             self._alive.clear()
+        # A busy worker's thread sees that it is dead and closes its pipes itself.
+        idle = [self._idle.get() for _ in range(self._idle.qsize())]
+        for worker in idle:
+            worker.close_pipes()
+            self._idle.put(worker)
 
     def _extract(self, path: Path, *, digest: str) -> list[Clip]:
         worker = self._idle.get()
@@ -100,6 +105,7 @@ class WorkerPool:
 
     def _replaced(self, worker: "_Worker") -> "_Worker":
         worker.kill()
+        worker.close_pipes()
         with self._lock:
             self._alive.discard(worker)
             return worker if self._closed else self._start()
@@ -117,7 +123,11 @@ class _Worker:
         self._time_limit_s = settings.time_limit_s
         self._is_ready, self.is_usable = False, True
         self.process = subprocess.Popen(
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env={**kept, "PYTHONPATH": str(_PACKAGES)}
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env={**kept, "PYTHONPATH": str(_PACKAGES)},
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -127,6 +137,8 @@ class _Worker:
 
     def extract(self, path: Path, *, digest: str) -> list[Clip]:
         """Return the clips of a video; raises like the pool, or says that the process died."""
+        if not self.is_usable:
+            raise _WorkerDiedError("SIGKILL")
         self._wait_until_ready()
         try:
             send(self._requests, json.dumps({"path": str(path), "digest": digest}).encode())
@@ -145,6 +157,13 @@ class _Worker:
         """End the process and wait until it is gone."""
         self.process.kill()
         self.process.wait()
+
+    def close_pipes(self) -> None:
+        """Give back the file descriptors; for the thread that has this worker."""
+        self.is_usable = False
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
 
     def _wait_until_ready(self) -> None:
         if self._is_ready:

@@ -26,7 +26,7 @@ if int(largest_file):
 print(extract_frames.python_func(
     videos=dsl.Dataset(uri=manifest), videos_digest=digest, clips=dsl.Dataset(uri=f"{out}/clips"),
     rejects=dsl.Dataset(uri=f"{out}/rejects"), report=dsl.Metrics(uri=f"{out}/report"),
-    record=dsl.Artifact(uri=f"{out}/record"), n_frames=16, frame_height=64, frame_width=96, workers=1,
+    record=dsl.Artifact(uri=f"{out}/record"), store_dir="", n_frames=16, frame_height=64, frame_width=96, workers=1,
 ))
 """
 

@@ -1,16 +1,20 @@
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from components.contract.clips import ClipGeometry, ClipRow, Reject
+from components.contract.clips import ClipGeometry
 from components.contract.videos import SPLITS, Video, read_manifest
 from components.extract_frames.beam_pipeline import run
 from components.extract_frames.clip import Extraction
+from components.extract_frames.messages import WorkerSettings
+from components.extract_frames.shard_writing import ShardWriting, Written
 from components.extract_frames.shards import planned_shards
 from components.video.preparation import Preparation
 
 GEOMETRY = ClipGeometry(n_frames=4, frame_height=32, frame_width=48)
 PREPARATION = Preparation(sampling="evenly_spaced", frame_step=None, resize="crop")
+SETTINGS = WorkerSettings(Extraction(GEOMETRY, PREPARATION, jpeg_quality=90), 60.0, 1 << 30)
 
 
 def many_videos(n: int) -> list[Video]:
@@ -59,18 +63,18 @@ def test_several_shards_have_the_same_bytes_for_any_number_of_workers(
     folder, _ = manifest_of(tmp_path / "videos", [*videos, (tmp_path / "broken.avi", "Red", "test")])
     manifest = read_manifest(folder)
     plans = planned_shards(manifest.videos, geometry=GEOMETRY, target_bytes=5_000)
-    extraction = Extraction(GEOMETRY, PREPARATION, 90, manifest.labels)
 
-    written: list[tuple[dict[str, str], list[ClipRow], list[Reject]]] = []
+    written: list[tuple[dict[str, str], Written]] = []
     for workers in (1, 3):
-        shards, work = tmp_path / f"shards_{workers}", tmp_path / f"work_{workers}"
+        shards = tmp_path / f"shards_{workers}"
         shards.mkdir()
-        work.mkdir()
-        rows, rejects = run(plans, folder=shards, extraction=extraction, workers=workers, work_folder=work)
-        written.append((bytes_of(shards), sorted(rows, key=lambda row: row.video), rejects))
+        writing = ShardWriting(str(shards), manifest.labels, SETTINGS, workers, shard_bytes=1 << 20, store=None)
+        outcome = run(plans, writing=writing)
+        shutil.rmtree(shards / "_outcomes")
+        written.append((bytes_of(shards), outcome))
 
     assert written[0] == written[1]
-    shards, rows, rejects = written[0]
+    shards, (rows, rejects) = written[0][0], (written[0][1].rows, written[0][1].rejects)
     assert len([name for name in shards if name.startswith("train-")]) == 3
     assert (len(rows), [reject.reason for reject in rejects]) == (10, ["empty"])
     for name in shards:
