@@ -112,7 +112,9 @@ def test_too_many_rejects_stop_the_step_and_name_the_worst(
     videos[0][0].write_bytes(b"")
     videos[1][0].write_bytes(b"")
 
-    with pytest.raises(StepError, match=r"2 of 10 videos, worst in the class .Blue. with 2 of 5, gave no clip.*empty: 2.*v_Blue_0\.avi"):
+    with pytest.raises(
+        StepError, match=r"2 of 10 videos, worst in the class .Blue. with 2 of 5, gave no clip.*empty: 2.*v_Blue_0\.avi"
+    ):
         run(manifest_of(tmp_path / "videos", videos), tmp_path)
 
     assert not (tmp_path / "clips" / "finished.json").exists()

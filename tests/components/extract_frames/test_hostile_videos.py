@@ -166,7 +166,9 @@ def test_videos_in_are_videos_with_clips_and_rejects_whatever_the_decoder_does(
     tmp_path: Path, videos: Videos, manifest_of: ManifestOf, misbehaving: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = ["segfault.avi", "endless.avi", "bloated.avi"]
-    folder, digest = manifest_of(tmp_path / "videos", [*videos, *((named(videos, name), "Red", "train") for name in bad)])
+    folder, digest = manifest_of(
+        tmp_path / "videos", [*videos, *((named(videos, name), "Red", "train") for name in bad)]
+    )
 
     extract_frames.python_func(
         videos=dsl.Dataset(uri=str(folder)), videos_digest=digest, clips=dsl.Dataset(uri=str(tmp_path / "clips")),
