@@ -93,7 +93,7 @@ def write_shards(plan: ShardPlan, *, writing: ShardWriting, done: Callable[[], N
     with (
         disk_faults_named(Path(writing.destination)),
         closing(_outcomes(plan, writing=writing)) as outcomes,
-        _ShardFiles(plan, writing) as files,
+        ShardFiles(plan, writing) as files,
     ):
         for video, outcome in outcomes:
             if isinstance(outcome, Reject):
@@ -105,7 +105,7 @@ def write_shards(plan: ShardPlan, *, writing: ShardWriting, done: Callable[[], N
     return Written(shards=tuple(files.shards), rows=tuple(files.rows), rejects=tuple(rejects))
 
 
-class _ShardFiles:
+class ShardFiles:
     """The files of a plan, the next where one would grow too large; an error leaves the open one unwritten."""
 
     def __init__(self, plan: ShardPlan, writing: ShardWriting) -> None:
@@ -115,7 +115,7 @@ class _ShardFiles:
         self.shards: list[Shard] = []
         self.rows: list[ClipRow] = []
 
-    def __enter__(self) -> "_ShardFiles":
+    def __enter__(self) -> "ShardFiles":
         return self
 
     def __exit__(self, *error: object) -> None:
