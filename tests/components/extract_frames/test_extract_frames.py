@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kfp import dsl
 
+from components.contract.clip_dataset import check_record_counts
 from components.contract.clips import read_clip_table, read_clips, read_rejects
 from components.contract.errors import StepError
 from components.extract_frames.component import extract_frames
@@ -198,3 +199,30 @@ def test_a_step_error_inside_the_beam_job_is_recorded_as_such(
     error = json.loads((tmp_path / "record" / "step.json").read_text())["error"]
     assert error == {"type": "StepError", "message": "The licence of the decoder ended.", "remedy": "Renew it."}
     assert list((tmp_path / "clips").iterdir()) == []
+
+
+def test_a_video_gives_as_many_clips_as_wanted_each_in_table_and_records(
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
+) -> None:
+    run(manifest_of(tmp_path / "videos", videos), tmp_path, clips_per_video=3, sampling="target_fps", target_fps=5.0)
+
+    clips = read_clips(tmp_path / "clips")
+    rows = read_clip_table(tmp_path / "clips").to_pylist()
+    assert (len(rows), clips.n_clips("train")) == (30, 18)
+    assert {row["clip_index"] for row in rows} == {0, 1, 2}
+    assert clips.preparation["clips_per_video"] == 3
+    assert json.loads((tmp_path / "report").read_text())["videos"] == 10
+    check_record_counts(tmp_path / "clips", clips, "train")
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "cut between records", "empty", "changed"])
+def test_a_damaged_shard_is_a_clear_error(tmp_path: Path, videos: Videos, manifest_of: ManifestOf, damage: str) -> None:
+    run(manifest_of(tmp_path / "videos", videos), tmp_path)
+    shard = tmp_path / "clips" / "train-00000.tfrecord"
+    data = shard.read_bytes()
+    first_record = 8 + 4 + int.from_bytes(data[:8], "little") + 4
+    left = {"cut": data[:-7], "cut between records": data[:first_record], "empty": b"", "changed": data[:-1] + b"?"}
+    shard.unlink() if damage == "missing" else shard.write_bytes(left[damage])
+
+    with pytest.raises(StepError, match=r"train-00000\.tfrecord"):
+        read_clips(tmp_path / "clips")

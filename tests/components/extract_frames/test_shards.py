@@ -1,8 +1,10 @@
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from components.contract import buckets
 from components.contract.clips import ClipGeometry
 from components.contract.videos import SPLITS, Video, read_manifest
 from components.extract_frames.beam_pipeline import run
@@ -80,3 +82,53 @@ def test_several_shards_have_the_same_bytes_for_any_number_of_workers(
     for name in shards:
         places = sorted(row.position for row in rows if row.shard == name)
         assert places == list(range(len(places)))
+
+
+def test_a_shard_that_would_grow_too_large_goes_on_in_another_file(
+    tmp_path: Path,
+    videos: list[tuple[Path, str, str]],
+    manifest_of: Callable[[Path, list[tuple[Path, str, str]]], tuple[Path, str]],
+) -> None:
+    manifest = read_manifest(manifest_of(tmp_path / "videos", videos)[0])
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    writing = ShardWriting(str(shards), manifest.labels, SETTINGS, 2, shard_bytes=6_000, store=None)
+
+    written = run(planned_shards(manifest.videos, geometry=GEOMETRY), writing=writing)
+
+    files = {path.name: path.stat().st_size for path in shards.glob("train*")}
+    listed = [shard for shard in written.shards if shard.split == "train"]
+    assert [shard.name for shard in listed] == sorted(files)
+    assert len(files) > 1
+    assert max(files.values()) <= 6_000
+    assert sum(shard.n_clips for shard in listed) == 6
+    for shard in listed:
+        assert [row.position for row in written.rows if row.shard == shard.name] == list(range(shard.n_clips))
+
+
+def test_shards_and_videos_in_a_bucket_have_the_bytes_of_local_ones(
+    tmp_path: Path,
+    gcs_bucket: str,
+    videos: list[tuple[Path, str, str]],
+    manifest_of: Callable[[Path, list[tuple[Path, str, str]]], tuple[Path, str]],
+) -> None:
+    manifest = read_manifest(manifest_of(tmp_path / "videos", videos)[0])
+    local = tmp_path / "local"
+    local.mkdir()
+    remote = [replace(video, uri=f"{gcs_bucket}/videos/{video.name}") for video in manifest.videos]
+    for path, _, _ in videos:
+        buckets.upload_file(path, f"{gcs_bucket}/videos/{path.name}")
+    gone = replace(remote[0], name="gone.avi", uri=f"{gcs_bucket}/videos/gone.avi", split="test")
+    writing = ShardWriting(str(local), manifest.labels, SETTINGS, 2, shard_bytes=1 << 20, store=None)
+    run(planned_shards(manifest.videos, geometry=GEOMETRY), writing=writing)
+
+    for _ in range(2):  # an engine may do the work twice
+        there = run(
+            planned_shards([*remote, gone], geometry=GEOMETRY),
+            writing=replace(writing, destination=f"{gcs_bucket}/clips"),
+        )
+
+    for shard in there.shards:
+        assert buckets.read_bytes(f"{gcs_bucket}/clips/{shard.name}") == (local / shard.name).read_bytes()
+    assert [(reject.video, reject.reason) for reject in there.rejects] == [("gone.avi", "missing")]
+    assert len(there.shards) == 3
