@@ -15,6 +15,8 @@ KERAS_NAME = "model.keras"
 SAVED_MODEL_NAME = "saved_model"
 LABELS_NAME = "labels.txt"
 HISTORY_NAME = "history.json"
+HISTORY_PLOT_NAME = "history.png"
+TENSORBOARD_NAME = "tensorboard"
 
 # The SavedModel's serving signature: uint8 clips in; probabilities and the likeliest label out.
 SIGNATURE = "serving_default"
@@ -77,12 +79,14 @@ def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) ->
         folder: Holds KERAS_NAME, SAVED_MODEL_NAME/, LABELS_NAME and HISTORY_NAME.
         trained: What it holds.
         weights_sha256: Checksum of architecture and weights. It stands for the Keras file and the SavedModel,
-            whose bytes carry dates and random identifiers; the history, which carries times, is left out.
+            whose bytes carry dates and random identifiers; the history and its log, which carry times, and the plot are
+            left out.
     """
     properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
-    saved_files = (path for path in (folder / SAVED_MODEL_NAME).rglob("*") if path.is_file())
-    left_out = {str(path.relative_to(folder)): None for path in saved_files}
-    content = {**left_out, HISTORY_NAME: None, KERAS_NAME: weights_sha256}
+    folders = (folder / SAVED_MODEL_NAME, folder / TENSORBOARD_NAME)
+    unlike = [path for inner in folders for path in inner.rglob("*") if path.is_file()]
+    left_out = {str(path.relative_to(folder)): None for path in unlike}
+    content = {**left_out, HISTORY_NAME: None, HISTORY_PLOT_NAME: None, KERAS_NAME: weights_sha256}
     return finish(folder, kind=KIND, properties=properties, content=content)
 
 

@@ -119,22 +119,26 @@ def test_a_step_killed_ten_times_at_random_points_then_gives_the_same_bytes(
     whole_s = time.monotonic() - began
     random = Random(4)
     n_kept: list[int] = []
+    n_unfinished = 0
 
-    for _ in range(10):
-        process = started(manifest, tmp_path / "killed", store=tmp_path / "store")
+    for attempt in range(10):
+        # Without the store, too: what it keeps makes a run short.
+        process = started(manifest, tmp_path / "killed", store=tmp_path / "store" if attempt % 2 else "")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=random.uniform(0.3, 1.1) * whole_s)
+            process.wait(timeout=random.uniform(0.2, 1.0) * whole_s)
         kill_tree(process)
         n_kept.append(len(list((tmp_path / "store").glob("clips/??/*"))))
-        if process.returncode:
-            with pytest.raises(StepError):
-                read_clips(tmp_path / "killed" / "clips")
+        try:
+            assert read_clips(tmp_path / "killed" / "clips").digest == expected  # killed when all was done
+        except StepError:
+            n_unfinished += 1
     rerun = started(manifest, tmp_path / "killed", store=tmp_path / "store")
 
     assert rerun.communicate(timeout=120)[0].splitlines()[-1] == expected
     assert read_clips(tmp_path / "killed" / "clips").digest == expected
     assert not list((tmp_path / "killed").rglob("*.part"))
     assert n_kept == sorted(n_kept)
+    assert n_unfinished >= 5
 
 
 def test_a_full_disk_is_named_and_nothing_half_written_stays(
