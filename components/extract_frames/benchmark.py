@@ -30,7 +30,7 @@ _SOURCES = (
     ("H.264 320x240", ["-c:v", "libx264", "-pix_fmt", "yuv420p"], "320x240", "mp4", 3.0, 3),
     ("H.264 720p", ["-c:v", "libx264", "-preset", "fast", "-pix_fmt", "yuv420p"], "1280x720", "mp4", 2.0, 1),
 )
-_N_VIDEOS = 320
+_N_VIDEOS = 160
 _ROUNDS = 3
 
 
