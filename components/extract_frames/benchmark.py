@@ -1,7 +1,9 @@
 """How extraction compares with the tutorial's frame reader, with a plain loop, and with itself on one core."""
 
+import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +14,9 @@ from components.contract.errors import StepError
 from components.contract.figures import Figure
 from components.contract.files import emptied, sha256_of_file
 from components.contract.videos import Video
-from components.extract_frames.clip import Extraction
-from components.extract_frames.shard_writing import write_shard
+from components.extract_frames.clip import Extraction, extract_clips
+from components.extract_frames.messages import WorkerSettings
+from components.extract_frames.shard_writing import ShardFiles, ShardWriting
 from components.extract_frames.shards import ShardPlan, planned_shards
 from components.video.preparation import Preparation, read_clip
 from components.video.tutorial_reader import tutorial_clip
@@ -41,13 +44,14 @@ def figures() -> Iterator[Figure]:
             yield Figure(
                 f"CPU time per clip, {title}", _against_tutorial(path, repeats), goal, "the tutorial's frame reader"
             )
-        yield from _whole_job_figures(folder, folder / "320x240.avi")
+        small = _made_video(folder / "small.avi", codec=["-c:v", "mpeg4"], size="96x64", n_frames=24)
+        yield from _whole_job_figures(folder, folder / "320x240.avi", small)
 
 
-def _made_video(path: Path, *, codec: list[str], size: str) -> Path:
+def _made_video(path: Path, *, codec: list[str], size: str, n_frames: int = _N_VIDEO_FRAMES) -> Path:
     source = f"mandelbrot=size={size}:rate=25"
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-frames:v", str(_N_VIDEO_FRAMES), *codec, str(path)],
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-frames:v", str(n_frames), *codec, str(path)],
         check=True,
     )
     return path
@@ -65,31 +69,73 @@ def _against_tutorial(path: Path, repeats: int) -> float:
     return _ratio(theirs, ours, clock=time.process_time)
 
 
-def _whole_job_figures(folder: Path, source: Path) -> Iterator[Figure]:
+def _whole_job_figures(folder: Path, source: Path, small: Path) -> Iterator[Figure]:
     from components.extract_frames.beam_pipeline import run
 
-    digest, n_bytes = sha256_of_file(source), source.stat().st_size
-    videos = [
-        Video(f"{number}.avi", str(source), "label", str(number), "train", n_bytes, digest)
-        for number in range(_N_VIDEOS)
-    ]
-    extraction = Extraction(ClipGeometry(16, 112, 112), _PREPARATION, 90, ("label",))
+    videos, shards = _listed(source, _N_VIDEOS), folder / "shards"
+    extraction = Extraction(ClipGeometry(16, 96, 128), _PREPARATION, 90)
     plans = planned_shards(videos, geometry=extraction.geometry)
-    shards, work = folder / "shards", folder / "work"
 
     def job(workers: int) -> None:
-        run(plans, folder=emptied(shards), extraction=extraction, workers=workers, work_folder=emptied(work))
+        run(plans, writing=_writing(emptied(shards), extraction, workers=workers))
 
     def loop() -> None:
-        _loop(plans, folder=emptied(shards), extraction=extraction)
+        _loop(plans, writing=_writing(emptied(shards), extraction, workers=1))
 
     yield Figure("One worker", _ratio(loop, lambda: job(1), clock=time.perf_counter), 0.85, "a plain loop without Beam")
     yield Figure("Two workers", _ratio(lambda: job(1), lambda: job(2), clock=time.perf_counter), 1.7, "one worker")
+    yield Figure(
+        "Peak memory of 2,000 videos", _peak_kib(small, 200) / _peak_kib(small, 2000), 0.9, "that of 200 videos"
+    )
 
 
-def _loop(plans: list[ShardPlan], *, folder: Path, extraction: Extraction) -> None:
+def _listed(source: Path, n_videos: int) -> list[Video]:
+    digest, n_bytes = sha256_of_file(source), source.stat().st_size
+    return [
+        Video(f"{number}.avi", str(source), "label", str(number), "train", n_bytes, digest)
+        for number in range(n_videos)
+    ]
+
+
+def _writing(folder: Path, extraction: Extraction, *, workers: int) -> ShardWriting:
+    return ShardWriting(
+        destination=str(folder),
+        labels=("label",),
+        settings=WorkerSettings(extraction, time_limit_s=60.0, memory_limit_bytes=2 << 30),
+        n_workers=workers,
+        shard_bytes=64 << 20,
+        store=None,
+    )
+
+
+def _loop(plans: list[ShardPlan], *, writing: ShardWriting) -> None:
     for plan in plans:
-        list(write_shard(plan, folder=folder, extraction=extraction, workers=1))
+        with ShardFiles(plan, writing) as files:
+            for video in plan.videos:
+                clips = extract_clips(Path(video.uri), digest=video.sha256, extraction=writing.settings.extraction)
+                for index, clip in enumerate(clips):
+                    files.add(video, clip, index)
+
+
+def _peak_kib(source: Path, n_videos: int) -> int:
+    """Return the peak memory of a fresh process that extracts so many videos, with that of its largest worker."""
+    program = (
+        f"from components.extract_frames.benchmark import peak_of_a_job; peak_of_a_job({str(source)!r}, {n_videos})"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    return int(printed.splitlines()[-1])
+
+
+def peak_of_a_job(source: str, n_videos: int) -> None:
+    """Extract one video many times over and print this process's peak memory and its largest worker's, in KiB."""
+    from components.extract_frames.beam_pipeline import run
+
+    extraction = Extraction(ClipGeometry(4, 48, 64), _PREPARATION, 90)
+    plans = planned_shards(_listed(Path(source), n_videos), geometry=extraction.geometry, target_bytes=1 << 20)
+    with tempfile.TemporaryDirectory() as folder:
+        run(plans, writing=_writing(Path(folder), extraction, workers=2))
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(sum(peaks))
 
 
 def _ratio(theirs: Callable[[], None], ours: Callable[[], None], *, clock: Callable[[], float]) -> float:

@@ -1,87 +1,90 @@
-"""One video in, one clip or one reject out."""
+"""The clips of one video, as they are whatever the video is called and wherever it belongs."""
 
+import json
+import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from components.contract.clip_record import ClipRecord, encoded
-from components.contract.clips import ClipGeometry, ClipRow, Reject
-from components.contract.videos import Video
+from components.contract.clips import ClipGeometry
 from components.extract_frames.appearance import appearance_of
-from components.video.errors import UnreadableError
-from components.video.preparation import Preparation, read_clip
+from components.video.decode import Footage
+from components.video.preparation import Preparation, read_clips
+
+_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How every clip of a run is made.
+    """How every clip of a run is made; together with a video's bytes and the code it decides the clips.
 
     Attributes:
         geometry: Shape of the clips.
         preparation: How frames are chosen and resized.
         jpeg_quality: 1 to 100.
-        labels: Class names in the order of their indices.
     """
 
     geometry: ClipGeometry
     preparation: Preparation
     jpeg_quality: int
-    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What the clip table says of a clip and of its video's file; see `ClipRow`."""
+
+    video_digest: str
+    fps: float
+    duration_s: float
+    n_video_frames: int
+    video_height: int
+    video_width: int
+    codec: str
+    video_bytes: int
+    luma: float
+    contrast: float
+    sharpness: float
+    motion: float
+    cut_rate: float
+    frame_hashes: str
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip's record, and its row of the clip table, whose position its shard decides."""
+    """One clip: its frames as JPEG, when each is shown in the video, and what is known of it."""
 
-    record: bytes
-    row: ClipRow
+    frames: tuple[bytes, ...]
+    timestamps_s: tuple[float, ...]
+    facts: ClipFacts
 
 
-def extract_clip(video: Video, *, extraction: Extraction, shard: str) -> Clip | Reject:
-    """Decode a video and encode its clip, or say why it gives none."""
+def extract_clips(path: Path, *, digest: str, extraction: Extraction) -> list[Clip]:
+    """Decode a video once and encode its clips.
+
+    Args:
+        path: The video.
+        digest: SHA-256 that its bytes must have.
+        extraction: How clips are made.
+
+    Raises:
+        UnreadableError: If the video gives none, with the reason.
+    """
     import simplejpeg
 
-    try:
-        footage = read_clip(
-            Path(video.uri),
-            geometry=extraction.geometry,
-            preparation=extraction.preparation,
-            expected_digest=video.sha256,
+    taken = read_clips(path, geometry=extraction.geometry, preparation=extraction.preparation, expected_digest=digest)
+    clips = []
+    for footage in taken:
+        jpegs = (
+            simplejpeg.encode_jpeg(frame, quality=extraction.jpeg_quality, colorspace="RGB", colorsubsampling="420")
+            for frame in footage.frames
         )
-    except UnreadableError as fault:
-        return Reject(
-            video=video.name,
-            uri=video.uri,
-            label=video.label,
-            split=video.split,
-            reason=fault.reason,
-            detail=fault.detail,
-        )
-    label_index = extraction.labels.index(video.label)
-    jpegs = [
-        simplejpeg.encode_jpeg(frame, quality=extraction.jpeg_quality, colorspace="RGB", colorsubsampling="420")
-        for frame in footage.frames
-    ]
-    record = ClipRecord(
-        frames=jpegs,
-        label_index=label_index,
-        label=video.label,
-        group=video.group,
-        split=video.split,
-        video=video.name,
+        clips.append(Clip(frames=tuple(jpegs), timestamps_s=footage.timestamps_s, facts=_facts(footage)))
+    return clips
+
+
+def _facts(footage: Footage) -> ClipFacts:
+    return ClipFacts(
         video_digest=footage.video_digest,
-        clip_index=0,
-        timestamps_s=footage.timestamps_s,
-    )
-    row = ClipRow(
-        video=video.name,
-        video_digest=footage.video_digest,
-        clip_index=0,
-        label=video.label,
-        label_index=label_index,
-        group=video.group,
-        split=video.split,
-        shard=shard,
-        position=0,
         fps=footage.fps,
         duration_s=round(footage.duration_s, 6),
         n_video_frames=footage.n_video_frames,
@@ -89,7 +92,42 @@ def extract_clip(video: Video, *, extraction: Extraction, shard: str) -> Clip | 
         video_width=footage.video_width,
         codec=footage.codec,
         video_bytes=footage.video_bytes,
-        source=video.source,
         **asdict(appearance_of(footage.frames)),
     )
-    return Clip(record=encoded(record), row=row)
+
+
+def packed(clips: Sequence[Clip]) -> bytes:
+    """Return clips as bytes: the length of a JSON header, the header, all JPEGs; the same clips give the same bytes."""
+    header = [
+        {
+            "facts": asdict(clip.facts),
+            "timestamps_s": clip.timestamps_s,
+            "frame_bytes": [len(frame) for frame in clip.frames],
+        }
+        for clip in clips
+    ]
+    text = json.dumps(header, sort_keys=True).encode()
+    return b"".join([_LENGTH.pack(len(text)), text, *(frame for clip in clips for frame in clip.frames)])
+
+
+def unpacked(data: bytes) -> list[Clip]:
+    """Return the clips that `packed` was given.
+
+    Raises:
+        ValueError: If these are not such bytes.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(data)
+        position = _LENGTH.size + length
+        clips = []
+        for entry in json.loads(data[_LENGTH.size : position]):
+            frames = []
+            for n_bytes in entry["frame_bytes"]:
+                frames.append(data[position : position + n_bytes])
+                position += n_bytes
+            clips.append(Clip(tuple(frames), tuple(entry["timestamps_s"]), ClipFacts(**entry["facts"])))
+    except (struct.error, KeyError, TypeError) as error:
+        raise ValueError(f"These are not clips ({error}).") from error
+    if position != len(data):
+        raise ValueError(f"These are not whole clips: {len(data)} bytes, not {position}.")
+    return clips

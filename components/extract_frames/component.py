@@ -13,15 +13,23 @@ def extract_frames(
     rejects: Output[Dataset],
     report: Output[Metrics],
     record: Output[Artifact],
+    store_dir: str,
     n_frames: int = 16,
     frame_height: int = 112,
     frame_width: int = 112,
     sampling: str = "evenly_spaced",
     frame_step: int = 15,
+    target_fps: float = 8.0,
+    clips_per_video: int = 1,
     resize: str = "crop",
     jpeg_quality: int = 90,
     max_rejected_fraction: float = 0.1,
     workers: int = 0,
+    video_time_limit_s: float = 600.0,
+    video_memory_mib: int = 2048,
+    shard_mib: int = 64,
+    beam_runner: str = "FnApiRunner",
+    beam_options: str = "",
 ) -> str:
     """Decode each video once and store the chosen frames as a clip; return the digest of the clips.
 
@@ -32,27 +40,35 @@ def extract_frames(
         rejects: JSON lines, one for each video that gave no clip, with the reason.
         report: Counts of videos, clips and rejects.
         record: The step record.
+        store_dir: Folder that keeps fetched videos and extracted clips between runs; empty extracts all anew.
         n_frames: Frames in a clip.
         frame_height: In pixels.
         frame_width: In pixels.
-        sampling: evenly_spaced over the whole video, or fixed_step for every frame_step-th frame, centred.
+        sampling: evenly_spaced over the whole video, fixed_step for every frame_step-th frame, or target_fps.
         frame_step: Frames from one chosen frame to the next; only for fixed_step.
+        target_fps: Chosen frames per second of the video; only for target_fps.
+        clips_per_video: Clips that each video gives, spread over it.
         resize: crop (short side to size, centre kept) or pad (all of the frame, black bars).
         jpeg_quality: Of the stored frames, 1 to 100.
-        max_rejected_fraction: The step fails when more than this fraction of the videos gives no clip.
-        workers: Videos decoded at the same time; 0 for one per CPU.
+        max_rejected_fraction: The step fails when more of the videos, or of one class's, give no clip.
+        workers: Decoding processes; 0 for one per CPU.
+        video_time_limit_s: A video that takes longer to decode is rejected.
+        video_memory_mib: A video that takes more memory to decode is rejected.
+        shard_mib: A shard file is not larger than this, unless one clip is.
+        beam_runner: FnApiRunner (here), PrismRunner, FlinkRunner, SparkRunner, DataflowRunner or PortableRunner.
+        beam_options: Flags of Beam's options for that engine, as in a shell; workers need the same code and folders.
     """
     from pathlib import Path
 
     from components.contract.step_record import step_record
-    from components.extract_frames.extraction import extract
+    from components.extract_frames.extraction import Parameters, extract
 
-    with step_record(extract_frames, locals()) as step:
+    arguments = locals()
+    with step_record(extract_frames, arguments) as step:
+        chosen = {name: arguments[name] for name in Parameters.__dataclass_fields__}
         extracted = extract(
-            Path(videos.path), videos_digest, clips_folder=Path(clips.path), rejects_folder=Path(rejects.path),
-            n_frames=n_frames, frame_height=frame_height, frame_width=frame_width, sampling=sampling,
-            frame_step=frame_step, resize=resize, jpeg_quality=jpeg_quality,
-            max_rejected_fraction=max_rejected_fraction, workers=workers,
+            Path(videos.path), videos_digest, clips_folder=Path(clips.path), clips_uri=clips.uri,
+            rejects_folder=Path(rejects.path), store_dir=store_dir, parameters=Parameters(**chosen),
         )  # fmt: skip
         step.log_metrics(report, extracted.counts)
     return extracted.digest

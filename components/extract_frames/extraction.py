@@ -1,20 +1,51 @@
-"""The whole extraction: every video of the manifest becomes a clip or a reject, and the two add up."""
+"""The whole extraction: every video of the manifest becomes clips or a reject, and the two add up."""
 
 import os
-import tempfile
-from collections import Counter
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.contract.clips import ClipRow, Reject, Shard, finish_clips, finish_rejects
+from components.contract.buckets import fetch_folder, is_bucket_uri
+from components.contract.clips import ClipGeometry, Shard, finish_clips, finish_rejects
+from components.contract.code_digest import step_code_digest
 from components.contract.errors import StepError
 from components.contract.files import emptied
 from components.contract.videos import SPLITS, Video, read_manifest
+from components.extract_frames.accounts import check_all_accounted, check_enough, counts_of
 from components.extract_frames.clip import Extraction
+from components.extract_frames.clip_store import clip_store, trim
+from components.extract_frames.destination import remove_all
 from components.extract_frames.disk import disk_faults_named
+from components.extract_frames.engine import IN_PROCESS, Engine, checked_engine, checked_flags
+from components.extract_frames.messages import WorkerSettings
+from components.extract_frames.shard_writing import ShardWriting, Written
 from components.extract_frames.shards import ShardPlan, planned_shards
-from components.video.preparation import as_stored, checked_geometry, checked_preparation
+from components.video.preparation import Preparation, as_stored, checked_geometry, checked_preparation
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a person chooses of an extraction; the step's docstring says what each means."""
+
+    n_frames: int
+    frame_height: int
+    frame_width: int
+    sampling: str
+    frame_step: int
+    target_fps: float
+    clips_per_video: int
+    resize: str
+    jpeg_quality: int
+    max_rejected_fraction: float
+    workers: int
+    video_time_limit_s: float
+    video_memory_mib: int
+    shard_mib: int
+    beam_runner: str
+    beam_options: str
 
 
 @dataclass(frozen=True)
@@ -35,16 +66,10 @@ def extract(
     videos_digest: str,
     *,
     clips_folder: Path,
+    clips_uri: str,
     rejects_folder: Path,
-    n_frames: int,
-    frame_height: int,
-    frame_width: int,
-    sampling: str,
-    frame_step: int,
-    resize: str,
-    jpeg_quality: int,
-    max_rejected_fraction: float,
-    workers: int,
+    store_dir: str,
+    parameters: Parameters,
 ) -> Extracted:
     """Write the clips of all videos, their table and the rejects.
 
@@ -52,48 +77,53 @@ def extract(
         videos_folder: The manifest's folder.
         videos_digest: Content digest that the manifest must have.
         clips_folder: Takes shards and clip table.
+        clips_uri: The same, as the workers of a distributed engine reach it.
         rejects_folder: Takes the rejects.
-        n_frames: Frames in a clip.
-        frame_height: In pixels.
-        frame_width: In pixels.
-        sampling: evenly_spaced or fixed_step.
-        frame_step: For fixed_step.
-        resize: crop or pad.
-        jpeg_quality: 1 to 100.
-        max_rejected_fraction: More rejects than this fraction of the videos stop the step.
-        workers: Videos decoded at the same time; 0 means one per CPU.
+        store_dir: Keeps clips between runs; "" keeps none.
+        parameters: The rest.
 
     Raises:
         StepError: If a parameter or the manifest is wrong, too few videos gave a clip, or the disk refuses.
     """
-    _check_numbers(jpeg_quality=jpeg_quality, max_rejected_fraction=max_rejected_fraction, workers=workers)
-    geometry = checked_geometry(n_frames=n_frames, frame_height=frame_height, frame_width=frame_width)
-    preparation = checked_preparation(sampling=sampling, frame_step=frame_step, resize=resize)
+    _check_numbers(parameters)
+    engine, flags = checked_engine(parameters.beam_runner), checked_flags(parameters.beam_options)
+    geometry, preparation = _geometry(parameters), _preparation(parameters)
+    extraction = Extraction(geometry, preparation, parameters.jpeg_quality)
+    store = clip_store(store_dir, extraction=extraction, code_digest=step_code_digest("extract_frames"))
     manifest = read_manifest(videos_folder, digest=videos_digest)
-    _check_local(manifest.videos)
-    extraction = Extraction(geometry, preparation, jpeg_quality, manifest.labels)
-    plans = planned_shards(manifest.videos, geometry=geometry)
+    _check_reachable(manifest.videos)
+    writing = ShardWriting(
+        destination=clips_uri if engine != IN_PROCESS and is_bucket_uri(clips_uri) else str(clips_folder.absolute()),
+        labels=manifest.labels,
+        settings=WorkerSettings(extraction, parameters.video_time_limit_s, parameters.video_memory_mib * _MIB),
+        n_workers=parameters.workers or available_cpus(),
+        shard_bytes=parameters.shard_mib * _MIB,
+        store=store,
+    )
+    plans = planned_shards(
+        manifest.videos,
+        geometry=geometry,
+        clips_per_video=preparation.clips_per_video,
+        target_bytes=writing.shard_bytes,
+    )
     with disk_faults_named(clips_folder):
         emptied(clips_folder)
         emptied(rejects_folder)
-        rows, rejects = _run(plans, folder=clips_folder, extraction=extraction, workers=workers or available_cpus())
-        _check_all_accounted(manifest.videos, rows=rows, rejects=rejects)
-        finish_rejects(rejects_folder, rejects=rejects)
-        _check_enough(rejects, n_videos=len(manifest.videos), max_rejected_fraction=max_rejected_fraction)
-        clips_per_shard = Counter(row.shard for row in rows)
+        written = _written(plans, writing=writing, folder=clips_folder, engine=engine, flags=flags)
+        if store:
+            trim(store)
+        check_all_accounted(manifest.videos, rows=written.rows, rejects=written.rejects)
+        finish_rejects(rejects_folder, rejects=written.rejects)
+        check_enough(manifest.videos, rejects=written.rejects, max_rejected_fraction=parameters.max_rejected_fraction)
         finished = finish_clips(
             clips_folder,
             geometry=geometry,
-            preparation=as_stored(preparation) | {"jpeg_quality": jpeg_quality},
+            preparation=as_stored(preparation) | {"jpeg_quality": parameters.jpeg_quality},
             labels=manifest.labels,
-            shards=[
-                Shard(name=plan.name, split=plan.split, n_clips=clips_per_shard[plan.name])
-                for plan in plans
-                if plan.name in clips_per_shard
-            ],
-            rows=rows,
+            shards=_in_order(written),
+            rows=written.rows,
         )
-    return Extracted(digest=finished.digest, counts=_counts(rows, rejects))
+    return Extracted(digest=finished.digest, counts=counts_of(written.rows, written.rejects))
 
 
 def available_cpus() -> int:
@@ -101,61 +131,62 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _run(
-    plans: Sequence[ShardPlan], *, folder: Path, extraction: Extraction, workers: int
-) -> tuple[list[ClipRow], list[Reject]]:
-    from components.extract_frames.beam_pipeline import run
+def _written(
+    plans: Sequence[ShardPlan], *, writing: ShardWriting, folder: Path, engine: Engine, flags: Sequence[str]
+) -> Written:
+    """Run the job and return what became of the videos; the shards lie in `folder`."""
+    from components.extract_frames.beam_pipeline import OUTCOMES_FOLDER, run
 
-    temporary = Path(tempfile.gettempdir())
-    with disk_faults_named(temporary), tempfile.TemporaryDirectory(dir=temporary) as work_folder:
-        return run(plans, folder=folder, extraction=extraction, workers=workers, work_folder=Path(work_folder))
-
-
-def _check_numbers(*, jpeg_quality: int, max_rejected_fraction: float, workers: int) -> None:
-    if not 1 <= jpeg_quality <= 100:
-        raise StepError(f"jpeg_quality is {jpeg_quality}.", remedy="Give a whole number from 1 to 100.")
-    if not 0 <= max_rejected_fraction <= 1:
-        raise StepError(f"max_rejected_fraction is {max_rejected_fraction}.", remedy="Give a number from 0 to 1.")
-    if workers < 0:
-        raise StepError(f"workers is {workers}.", remedy="Give 0 for one per CPU, or a number from 1 up.")
+    is_remote = is_bucket_uri(writing.destination)
+    if is_remote:
+        remove_all(writing.destination)
+    written = run(plans, writing=writing, engine=engine, flags=flags)
+    if is_remote:
+        remove_all(f"{writing.destination.rstrip('/')}/{OUTCOMES_FOLDER}")
+        fetch_folder(writing.destination, folder)  # its checksums go into the marker
+    shutil.rmtree(folder / OUTCOMES_FOLDER, ignore_errors=True)
+    return written
 
 
-def _check_local(videos: Sequence[Video]) -> None:
-    for video in videos:
-        if "://" in video.uri:
-            raise StepError(
-                f"{video.name} lies at {video.uri}; this version reads videos from local paths only.",
-                remedy="Let ingest_videos fetch the videos into its store; gs:// comes with a later version.",
-            )
+def _in_order(written: Written) -> list[Shard]:
+    return sorted(written.shards, key=lambda shard: (SPLITS.index(shard.split), shard.name))
 
 
-def _check_all_accounted(videos: Sequence[Video], *, rows: Sequence[ClipRow], rejects: Sequence[Reject]) -> None:
-    accounted = sorted({row.video for row in rows}) + [reject.video for reject in rejects]
-    if sorted(accounted) != sorted(video.name for video in videos):
-        raise RuntimeError(f"{len(videos)} videos went in; {len(rows)} clips and {len(rejects)} rejects came out.")
-
-
-def _check_enough(rejects: Sequence[Reject], *, n_videos: int, max_rejected_fraction: float) -> None:
-    if n_videos == 0:
-        raise StepError("The manifest lists no videos.", remedy="Widen what ingest_videos chooses.")
-    if len(rejects) < n_videos and len(rejects) <= max_rejected_fraction * n_videos:
-        return
-    reasons = Counter(reject.reason for reject in rejects).most_common()
-    worst = next(reject for reject in rejects if reject.reason == reasons[0][0])
-    raise StepError(
-        f"{len(rejects)} of {n_videos} videos gave no clip, more than max_rejected_fraction={max_rejected_fraction:g} "
-        f"allows ({', '.join(f'{reason}: {n}' for reason, n in reasons)}); for one, {worst.video}: {worst.detail}",
-        remedy="Mend or leave out the videos that the rejects list, or raise max_rejected_fraction.",
+def _geometry(parameters: Parameters) -> ClipGeometry:
+    return checked_geometry(
+        n_frames=parameters.n_frames, frame_height=parameters.frame_height, frame_width=parameters.frame_width
     )
 
 
-def _counts(rows: Sequence[ClipRow], rejects: Sequence[Reject]) -> dict[str, float]:
-    per_split = Counter(row.split for row in rows)
-    per_reason = Counter(reject.reason for reject in rejects)
-    return {
-        "videos": len({row.video for row in rows}) + len(rejects),
-        "clips": len(rows),
-        "rejects": len(rejects),
-        **{f"clips_{split}": per_split[split] for split in SPLITS},
-        **{f"rejects_{reason}": per_reason[reason] for reason in sorted(per_reason)},
+def _preparation(parameters: Parameters) -> Preparation:
+    return checked_preparation(
+        sampling=parameters.sampling,
+        frame_step=parameters.frame_step,
+        resize=parameters.resize,
+        target_fps=parameters.target_fps,
+        clips_per_video=parameters.clips_per_video,
+    )
+
+
+def _check_numbers(parameters: Parameters) -> None:
+    ranges = {
+        "jpeg_quality": (1, 100),
+        "max_rejected_fraction": (0, 1),
+        "workers": (0, 1024),
+        "video_time_limit_s": (0.001, 86_400),
+        "video_memory_mib": (64, 1 << 20),
+        "shard_mib": (1, 1 << 14),
     }
+    for name, (least, most) in ranges.items():
+        value = getattr(parameters, name)
+        if not least <= value <= most:
+            raise StepError(f"{name} is {value}.", remedy=f"Give a number from {least} to {most}.")
+
+
+def _check_reachable(videos: Sequence[Video]) -> None:
+    for video in videos:
+        if "://" in video.uri and not is_bucket_uri(video.uri):
+            raise StepError(
+                f"{video.name} lies at {video.uri}; videos are read from local paths and gs://.",
+                remedy="Let ingest_videos fetch the videos into its store.",
+            )

@@ -15,10 +15,10 @@ _JPEG_BYTES_PER_PIXEL = 0.4  # quality 90, 4:2:0, small frames of natural video:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """A shard to write.
+    """Videos whose clips are written one after the other, as one shard, or several where they take more than planned.
 
     Attributes:
-        name: Of its file.
+        name: Of its first file, without the suffix.
         split: All its clips belong to it.
         videos: In the order of its records.
     """
@@ -27,13 +27,17 @@ class ShardPlan:
     split: Split
     videos: tuple[Video, ...]
 
+    def file_name(self, part: int) -> str:
+        """Return the name of the first file (0) or a further one; they sort in the order in which they are written."""
+        return f"{self.name}.tfrecord" if part == 0 else f"{self.name}_{part:03d}.tfrecord"
+
 
 def planned_shards(
-    videos: Sequence[Video], *, geometry: ClipGeometry, target_bytes: int = _TARGET_BYTES
+    videos: Sequence[Video], *, geometry: ClipGeometry, clips_per_video: int = 1, target_bytes: int = _TARGET_BYTES
 ) -> list[ShardPlan]:
-    """Cut each split into shards of about `target_bytes`, its videos shuffled by a stable hash."""
+    """Cut each split into shards that probably take at most `target_bytes`, its videos shuffled by a stable hash."""
     clip_bytes = geometry.n_frames * geometry.frame_height * geometry.frame_width * _JPEG_BYTES_PER_PIXEL
-    per_shard = max(1, int(target_bytes / clip_bytes))
+    per_shard = max(1, int(target_bytes / (clip_bytes * clips_per_video)))
     return [plan for split in SPLITS for plan in _shards_of(split, videos, per_shard=per_shard)]
 
 
@@ -42,7 +46,7 @@ def _shards_of(split: Split, videos: Sequence[Video], *, per_shard: int) -> list
     n_shards = math.ceil(len(ordered) / per_shard)
     cuts = [number * len(ordered) // n_shards for number in range(n_shards + 1)] if n_shards else []
     return [
-        ShardPlan(name=f"{split}-{number:05d}.tfrecord", split=split, videos=tuple(ordered[start:end]))
+        ShardPlan(name=f"{split}-{number:05d}", split=split, videos=tuple(ordered[start:end]))
         for number, (start, end) in enumerate(itertools.pairwise(cuts))
     ]
 

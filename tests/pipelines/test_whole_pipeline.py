@@ -101,8 +101,9 @@ def test_step_runs_by_hand_on_another_steps_output(machine: Machine, first: Any,
     videos = next(step for step in first["steps"] if step["step"] == "ingest_videos")["outputs"]["videos"]
 
     record = machine.reelflow(
-        "step", "extract_frames", "--videos", videos, "--n-frames", "3", "--frame-height", "24", "--out", str(tmp_path)
-    )
+        "step", "extract_frames", "--videos", videos, "--store-dir", "", "--n-frames", "3", "--frame-height", "24",
+        "--out", str(tmp_path),
+    )  # fmt: skip
 
     assert record["metrics"]["clips"] == record["metrics"]["videos"] > 0
     assert record["parameters"]["frame_width"] == 112

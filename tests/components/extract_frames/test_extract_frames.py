@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kfp import dsl
 
+from components.contract.clip_dataset import check_record_counts
 from components.contract.clips import read_clip_table, read_clips, read_rejects
 from components.contract.errors import StepError
 from components.extract_frames.component import extract_frames
@@ -28,7 +29,7 @@ def run(manifest: tuple[Path, str], out: Path, **parameters: object) -> str:
         rejects=dsl.Dataset(uri=str(out / "rejects")),
         report=dsl.Metrics(uri=str(out / "report")),
         record=dsl.Artifact(uri=str(out / "record")),
-        **{"n_frames": 4, "frame_height": 32, "frame_width": 48, **parameters},
+        **{"store_dir": "", "n_frames": 4, "frame_height": 32, "frame_width": 48, **parameters},
     )
 
 
@@ -83,7 +84,7 @@ def test_bad_videos_are_rejected_with_reasons_and_the_rest_go_on(
     with (tmp_path / "later_changed.avi").open("ab") as file:
         file.write(b"more")
 
-    run(manifest, tmp_path, max_rejected_fraction=0.5)
+    run(manifest, tmp_path, max_rejected_fraction=0.6)
 
     rejects = read_rejects(tmp_path / "rejects")
     assert {reject.video: reject.reason for reject in rejects} == {name: why for name, (_, why) in contents.items()}
@@ -99,7 +100,7 @@ def test_a_file_with_sound_only_is_rejected(tmp_path: Path, videos: Videos, mani
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(sound)], check=True, timeout=60
     )
 
-    run(manifest_of(tmp_path / "videos", [*videos, (sound, "Red", "test")]), tmp_path, max_rejected_fraction=0.1)
+    run(manifest_of(tmp_path / "videos", [*videos, (sound, "Red", "test")]), tmp_path)
 
     assert [(reject.video, reject.reason) for reject in read_rejects(tmp_path / "rejects")] == [
         ("sound.avi", "unreadable")
@@ -112,7 +113,9 @@ def test_too_many_rejects_stop_the_step_and_name_the_worst(
     videos[0][0].write_bytes(b"")
     videos[1][0].write_bytes(b"")
 
-    with pytest.raises(StepError, match=r"2 of 10 videos gave no clip.*empty: 2.*v_Blue_0\.avi"):
+    with pytest.raises(
+        StepError, match=r"2 of 10 videos, worst in the class .Blue. with 2 of 5, gave no clip.*empty: 2.*v_Blue_0\.avi"
+    ):
         run(manifest_of(tmp_path / "videos", videos), tmp_path)
 
     assert not (tmp_path / "clips" / "finished.json").exists()
@@ -154,19 +157,22 @@ def test_a_killed_run_leaves_no_marker_and_a_rerun_gives_the_same_bytes(
     # The process ends without a word when its fourth clip is asked for.
     program = f"""
 import os, signal
-from pathlib import Path
-from components.extract_frames import extraction, shard_writing
-extract, calls = shard_writing.extract_clip, []
+from components.extract_frames.worker_pool import WorkerPool
+pool_extract, calls = WorkerPool.extract, []
 def dying(*given, **named):
     calls.append(1)
     if len(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-    return extract(*given, **named)
-shard_writing.extract_clip = dying
-extraction.extract(
-    Path({str(manifest[0])!r}), {manifest[1]!r}, clips_folder=Path({str(tmp_path / "clips")!r}),
-    rejects_folder=Path({str(tmp_path / "rejects")!r}), n_frames=4, frame_height=32, frame_width=48,
-    sampling="evenly_spaced", frame_step=15, resize="crop", jpeg_quality=90, max_rejected_fraction=0.1, workers=1,
+    return pool_extract(*given, **named)
+WorkerPool.extract = dying
+from kfp import dsl
+from components.extract_frames.component import extract_frames
+out = {str(tmp_path)!r}
+extract_frames.python_func(
+    videos=dsl.Dataset(uri={str(manifest[0])!r}), videos_digest={manifest[1]!r},
+    clips=dsl.Dataset(uri=f"{{out}}/clips"),
+    rejects=dsl.Dataset(uri=f"{{out}}/rejects"), report=dsl.Metrics(uri=f"{{out}}/report"),
+    record=dsl.Artifact(uri=f"{{out}}/record"), store_dir="", n_frames=4, frame_height=32, frame_width=48, workers=1,
 )
 """
 
@@ -185,7 +191,7 @@ def test_a_step_error_inside_the_beam_job_is_recorded_as_such(
     def refuse(*_: object, **__: object) -> None:
         raise StepError("The licence of the decoder ended.", remedy="Renew it.")
 
-    monkeypatch.setattr("components.extract_frames.shard_writing.extract_clip", refuse)
+    monkeypatch.setattr("components.extract_frames.shard_writing.local_copy", refuse)
 
     with pytest.raises(StepError, match="licence"):
         run(manifest_of(tmp_path / "videos", videos), tmp_path)
@@ -193,3 +199,30 @@ def test_a_step_error_inside_the_beam_job_is_recorded_as_such(
     error = json.loads((tmp_path / "record" / "step.json").read_text())["error"]
     assert error == {"type": "StepError", "message": "The licence of the decoder ended.", "remedy": "Renew it."}
     assert list((tmp_path / "clips").iterdir()) == []
+
+
+def test_a_video_gives_as_many_clips_as_wanted_each_in_table_and_records(
+    tmp_path: Path, videos: Videos, manifest_of: ManifestOf
+) -> None:
+    run(manifest_of(tmp_path / "videos", videos), tmp_path, clips_per_video=3, sampling="target_fps", target_fps=5.0)
+
+    clips = read_clips(tmp_path / "clips")
+    rows = read_clip_table(tmp_path / "clips").to_pylist()
+    assert (len(rows), clips.n_clips("train")) == (30, 18)
+    assert {row["clip_index"] for row in rows} == {0, 1, 2}
+    assert clips.preparation["clips_per_video"] == 3
+    assert json.loads((tmp_path / "report").read_text())["videos"] == 10
+    check_record_counts(tmp_path / "clips", clips, "train")
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "cut between records", "empty", "changed"])
+def test_a_damaged_shard_is_a_clear_error(tmp_path: Path, videos: Videos, manifest_of: ManifestOf, damage: str) -> None:
+    run(manifest_of(tmp_path / "videos", videos), tmp_path)
+    shard = tmp_path / "clips" / "train-00000.tfrecord"
+    data = shard.read_bytes()
+    first_record = 8 + 4 + int.from_bytes(data[:8], "little") + 4
+    left = {"cut": data[:-7], "cut between records": data[:first_record], "empty": b"", "changed": data[:-1] + b"?"}
+    shard.unlink() if damage == "missing" else shard.write_bytes(left[damage])
+
+    with pytest.raises(StepError, match=r"train-00000\.tfrecord"):
+        read_clips(tmp_path / "clips")
