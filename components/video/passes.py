@@ -45,7 +45,7 @@ def sparse_pass(
     if len(pictures) < len(packets) or len(set(stamps)) < len(packets):
         return None
     shown = sorted(stamp for stamp, packet in zip(stamps, packets, strict=True) if packet.is_shown)
-    decoded = Decoded(_timeline([(stamp - shown[0]) * stream.time_base for stamp in shown], stream))
+    decoded = Decoded(_timeline([stream.seconds(stamp - shown[0]) for stamp in shown], stream))
     wanted = {shown[number]: number for number in chain(*choose(decoded.timeline))}
     positions = [position for position, stamp in enumerate(stamps) if stamp in wanted]
     for run in _runs(pictures, positions):
@@ -112,7 +112,10 @@ def _all_decoded(
     first: int | None = None
     for frame in stream.frames(range(len(packets))):
         first = frame.pts if first is None else first
-        start_s = (frame.pts - first) * stream.time_base if frame.pts is not None and first is not None else 0.0
+        if stream.container == "avi":  # has a rate and no time stamps: FFmpeg's are those of decoding, in another order
+            start_s = len(starts_s) / (stream.fps or 1.0)
+        else:
+            start_s = stream.seconds(frame.pts - first) if frame.pts is not None and first is not None else 0.0
         if len(starts_s) in wanted:
             decoded.frames[len(starts_s)] = resize(_upright(frame, decoded))
         starts_s.append(max(start_s, starts_s[-1] if starts_s else 0.0))

@@ -7,6 +7,7 @@ sequence, script or address can take the video's place.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BufferedReader
 from typing import Any
 
@@ -45,7 +46,6 @@ class VideoStream:
         container: The file's container.
         codec: FFmpeg's name.
         fps: Frames per second, 0 where the container does not say.
-        time_base: Seconds per unit of time stamps.
         n_declared: Frames that the container declares, 0 where it does not.
     """
 
@@ -58,13 +58,17 @@ class VideoStream:
         self.codec: str = context.codec.canonical_name
         rate = float(stream.average_rate or 0)
         self.fps = rate if 0 < rate <= _MAX_FPS else 0.0
-        self.time_base = float(stream.time_base)
+        self._time_base: Fraction = stream.time_base
         self.n_declared: int = stream.frames
         self.height: int = context.height
         self.width: int = context.width
         self._opened, self._stream, self._context = opened, stream, context
         self._held: list[Any] | None = []
         self._limits = limits
+
+    def seconds(self, ticks: int) -> float:
+        """Return how long so many units of time stamps take."""
+        return ticks * self._time_base.numerator / self._time_base.denominator
 
     @property
     def is_packet_a_frame(self) -> bool:
@@ -140,7 +144,7 @@ class VideoStream:
         if len(listed) > limits.max_frames:
             raise UnreadableError("too_long", f"The video has more than {limits.max_frames:,} frames.")
         if first.dts is not None and last.dts is not None:
-            length_s = (last.dts - first.dts) * self.time_base
+            length_s = self.seconds(last.dts - first.dts)
             if length_s > limits.max_seconds:
                 raise UnreadableError("too_long", f"The video takes more than {limits.max_seconds:g} s.")
 
@@ -165,10 +169,11 @@ def opened_stream(file: BufferedReader, *, container: Container, limits: Limits)
         stream = opened.streams.best("video")
         if stream is None or stream.codec_context is None:
             raise UnreadableError("unreadable", "The container holds no video stream that can be decoded.")
+        # FFmpeg gives no size where it refused the one that the container declares.
         height, width = stream.codec_context.height, stream.codec_context.width
-        if height * width > limits.max_frame_pixels:
+        if not 0 < height * width <= limits.max_frame_pixels:
             raise UnreadableError(
-                "too_large", f"A frame has {height}x{width} pixels; the limit is {limits.max_frame_pixels:,} pixels."
+                "too_large", f"A frame has more than {limits.max_frame_pixels:,} pixels, or its size is not said."
             )
         yield VideoStream(opened, stream, container=container, limits=limits)
     finally:

@@ -96,7 +96,8 @@ def _transport_end(file: BinaryIO, n_bytes: int) -> int:
 
 
 def _matroska_end(file: BinaryIO, n_bytes: int) -> int:
-    return max((element.end for element in _elements(file, 0, n_bytes)), default=0)
+    # What follows the segment is no part of the video.
+    return next((element.end for element in _elements(file, 0, n_bytes) if element.kind == _MATROSKA_SEGMENT), 0)
 
 
 class _Element(NamedTuple):
@@ -169,7 +170,27 @@ def _ogg_fault(file: BinaryIO, n_bytes: int) -> str | None:
 
 
 def _gif_fault(file: BinaryIO, n_bytes: int) -> str | None:
-    return None if _bytes_at(file, n_bytes - 1, 1) == b";" else "its end mark is not there"
+    """Walk the blocks up to the end mark."""
+    place = 13 + _gif_colours(_bytes_at(file, 10, 1))
+    for _ in range(_MOST_BOXES):
+        head = _bytes_at(file, place, 10)
+        if head.startswith(b";"):
+            return None
+        if head.startswith(b"!"):
+            place += 2
+        elif head.startswith(b",") and len(head) == 10:
+            place += 11 + _gif_colours(head[9:])
+        else:
+            return f"what should be a block at byte {place:,} is none" if head else "its end mark is not there"
+        while size := _bytes_at(file, place, 1)[:1].strip(b"\0"):
+            place += 1 + size[0]
+        place += 1
+    return None
+
+
+def _gif_colours(flags: bytes) -> int:
+    """Return the bytes of the colour table that these flags announce."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
 def _bytes_at(file: BinaryIO, position: int, size: int) -> bytes:

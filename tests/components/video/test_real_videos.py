@@ -54,11 +54,13 @@ WHOLE: dict[str, tuple[str, int]] = {
     "transport.ts": (MOVING + "-c:v mpeg2video", 100),
     "theora.ogv": (MOVING + "-c:v libtheora", 100),
     "flash.flv": (MOVING + "-c:v flv", 100),
+    "animation.gif": (MOVING, 100),
     "windows.wmv": (MOVING + "-c:v wmv2", 100),
 }
-# These do not say how many bytes they have: a cut one may pass for a shorter one.
-UNTOLD = {"live.mkv", "program.mpg", "transport.ts", "theora.ogv", "flash.flv", "windows.wmv"}
-DAMAGE_SHOWS = ["xvid.avi", "plain.mp4", "b_frames.mp4", "moov_first.mp4", "fragments.mp4", "edit_list.mp4"]
+# A recording that was never closed does not say how many bytes it has: a cut one may pass for a shorter one.
+UNTOLD = {"live.mkv"}
+# A hole in Windows Media looks like a gap in its time.
+DAMAGE_HIDES = {"windows.wmv", "live.mkv"}
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +114,17 @@ def test_a_cut_video_is_rejected(make: MakeVideo, tmp_path: Path, name: str, par
     cut = tmp_path / name
     cut.write_bytes(data[: int(len(data) * part)])
 
-    assert reason_of(cut) == "truncated"
+    assert reason_of(cut) in ("truncated", "damaged")
 
 
-@pytest.mark.parametrize("name", DAMAGE_SHOWS)
+@pytest.mark.parametrize("name", [name for name in WHOLE if name not in DAMAGE_HIDES])
 def test_a_video_with_a_hole_is_rejected(make: MakeVideo, tmp_path: Path, name: str) -> None:
     data = make(name).read_bytes()
     start, end = len(data) * 2 // 5, len(data) * 3 // 5
     rotten = tmp_path / name
     rotten.write_bytes(data[:start] + bytes(end - start) + data[end:])
 
-    assert reason_of(rotten) == "truncated"
+    assert reason_of(rotten) in ("truncated", "damaged")
 
 
 @pytest.mark.parametrize("name", ["xvid.avi", "plain.mp4", "b_frames.mkv"])
