@@ -51,7 +51,7 @@ def sparse_pass(
     for run in _runs(pictures, positions):
         for frame in stream.frames(run, stamps=stamps):
             if frame.pts in wanted:
-                decoded.frames[wanted[frame.pts]] = resize(_upright(frame, decoded))
+                decoded.frames[wanted[frame.pts]] = resize(_upright(frame, decoded, stream))
     return decoded if len(decoded.frames) == len(wanted) else None
 
 
@@ -117,7 +117,7 @@ def _all_decoded(
         else:
             start_s = stream.seconds(frame.pts - first) if frame.pts is not None and first is not None else 0.0
         if len(starts_s) in wanted:
-            decoded.frames[len(starts_s)] = resize(_upright(frame, decoded))
+            decoded.frames[len(starts_s)] = resize(_upright(frame, decoded, stream))
         starts_s.append(max(start_s, starts_s[-1] if starts_s else 0.0))
     if not starts_s:
         raise UnreadableError("unreadable", f"No frame could be decoded (codec {stream.codec!r}).")
@@ -131,8 +131,8 @@ def _timeline(starts_s: Sequence[float], stream: VideoStream) -> Timeline:
     return Timeline(starts_s, starts_s[-1] + (mean_s or (1 / stream.fps if stream.fps else 0.0)))
 
 
-def _upright(frame: Any, decoded: Decoded) -> Frame:
+def _upright(frame: Any, decoded: Decoded, stream: VideoStream) -> Frame:
     quarters = round(frame.rotation / 90) % 4
     decoded.is_turned = quarters % 2 == 1
-    pixels: Frame = frame.to_ndarray(format="rgb24")
+    pixels = stream.rgb(frame)
     return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels

@@ -15,6 +15,7 @@ from components.video.containers import Container
 from components.video.errors import UnreadableError
 from components.video.footage import Limits
 from components.video.pictures import DamagedError, Picture, picture_reader
+from components.video.resize import Frame
 
 _FFMPEG_NAMES: dict[Container, str] = {"mpeg_ps": "mpeg", "mpeg_ts": "mpegts", "mpeg_video": "mpegvideo"}
 _MAX_FPS = 1000.0
@@ -50,6 +51,8 @@ class VideoStream:
     """
 
     def __init__(self, opened: Any, stream: Any, *, container: Container, limits: Limits) -> None:
+        from av.video.reformatter import VideoReformatter
+
         context = stream.codec_context
         context.thread_type = "NONE"  # one video per worker: FFmpeg's own threads cost CPU at these sizes
         context.thread_count = 1
@@ -63,12 +66,20 @@ class VideoStream:
         self.height: int = context.height
         self.width: int = context.width
         self._opened, self._stream, self._context = opened, stream, context
+        self._reformatter = VideoReformatter()
         self._held: list[Any] | None = []
         self._limits = limits
 
     def seconds(self, ticks: int) -> float:
         """Return how long so many units of time stamps take."""
         return ticks * self._time_base.numerator / self._time_base.denominator
+
+    def rgb(self, frame: Any) -> Frame:
+        """Return a frame's pixels: RGB, uint8, shape (height, width, 3)."""
+        # One converter for all frames: a frame's own costs 3 ms to set up, the conversion 0.1 ms at 320x240.
+        converted: Any = self._reformatter.reformat(frame, format="rgb24", threads=1)
+        pixels: Frame = converted.to_ndarray()
+        return pixels
 
     @property
     def is_packet_a_frame(self) -> bool:
