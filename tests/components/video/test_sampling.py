@@ -1,5 +1,7 @@
 """Which frames make a clip: by number, by time, one clip or several."""
 
+import itertools
+
 import pytest
 
 from components.contract.errors import StepError
@@ -27,8 +29,8 @@ def test_target_fps_takes_frames_at_that_rate_whatever_the_video_has() -> None:
 
     [from_25], [from_50] = (chosen_frames(timeline, n_frames=8, preparation=at_five) for timeline in (EVEN, fast))
 
-    assert {after - before for before, after in zip(from_25, from_25[1:], strict=False)} == {5}
-    assert {after - before for before, after in zip(from_50, from_50[1:], strict=False)} == {10}
+    assert {after - before for before, after in itertools.pairwise(from_25)} == {5}
+    assert {after - before for before, after in itertools.pairwise(from_50)} == {10}
 
 
 def test_a_target_rate_above_the_videos_repeats_frames() -> None:
