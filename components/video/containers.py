@@ -6,7 +6,7 @@ listed here is handed to it.
 
 from typing import Literal
 
-Container = Literal["avi", "mp4", "matroska", "mpeg_ps", "mpeg_ts", "mpeg_video", "flv", "asf", "ogg"]
+Container = Literal["avi", "mp4", "matroska", "mpeg_ps", "mpeg_ts", "mpeg_video", "flv", "asf", "ogg", "gif"]
 
 HEAD_BYTES = 512
 
@@ -20,6 +20,8 @@ _PREFIXES: tuple[tuple[bytes, Container], ...] = (
     (b"FLV\x01", "flv"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
     (b"OggS", "ogg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
 )
 _TS_SYNC = 0x47
 

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-Reason = Literal["missing", "changed", "empty", "not_a_video", "unreadable", "truncated", "too_large", "too_long"]
+Reason = Literal[
+    "missing", "changed", "empty", "not_a_video", "unreadable", "truncated", "damaged", "too_large", "too_long"
+]
 
 
 class UnreadableError(Exception):

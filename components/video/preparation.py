@@ -8,7 +8,8 @@ from typing import Any, cast, get_args
 
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError
-from components.video.decode import Footage, read_footage
+from components.video.decode import read_footage
+from components.video.footage import Footage
 from components.video.resize import Frame, Resize, cropped, padded
 from components.video.sampling import Sampling, Timeline, evenly_spaced, fixed_step
 

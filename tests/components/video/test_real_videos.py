@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from components.contract.clips import ClipGeometry
-from components.video.decode import Footage
 from components.video.errors import UnreadableError
+from components.video.footage import Footage
 from components.video.preparation import Preparation, read_clip
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg makes these videos: install it")
@@ -25,8 +25,8 @@ WITH_B_FRAMES = H264 + "-bf 3 -g 50 "
 VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -threads 1 "
 # 25 frames, then every tenth: 0 to 24, 30, 40 … 90.
 VARYING = "-vf select='lt(n,25)+not(mod(n,10))' -fps_mode vfr "
-# The number of the frame that is shown during each of the 91 frames' times that it lasts.
-VARYING_SHOWN = [*range(25), *[24] * 5, *[25 + tens for tens in range(6) for _ in range(10)], 31]
+# The number of the frame that is shown during each of the 92 frames' times that it lasts.
+VARYING_SHOWN = [*range(25), *[24] * 5, *[25 + tens for tens in range(6) for _ in range(10)], 31, 31, 31]
 RAW = "-fps_mode passthrough -pix_fmt rgb24 -f rawvideo"
 FRAGMENTS = "-g 25 -movflags frag_keyframe+empty_moov "
 
@@ -54,11 +54,13 @@ WHOLE: dict[str, tuple[str, int]] = {
     "transport.ts": (MOVING + "-c:v mpeg2video", 100),
     "theora.ogv": (MOVING + "-c:v libtheora", 100),
     "flash.flv": (MOVING + "-c:v flv", 100),
+    "animation.gif": (MOVING, 100),
     "windows.wmv": (MOVING + "-c:v wmv2", 100),
 }
-# These do not say how many bytes they have: a cut one may pass for a shorter one.
-UNTOLD = {"live.mkv", "program.mpg", "transport.ts", "theora.ogv", "flash.flv", "windows.wmv"}
-DAMAGE_SHOWS = ["xvid.avi", "plain.mp4", "b_frames.mp4", "moov_first.mp4", "fragments.mp4", "edit_list.mp4"]
+# A recording that was never closed does not say how many bytes it has: a cut one may pass for a shorter one.
+UNTOLD = {"live.mkv"}
+# A hole in Windows Media looks like a gap in its time.
+DAMAGE_HIDES = {"windows.wmv", "live.mkv"}
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +114,17 @@ def test_a_cut_video_is_rejected(make: MakeVideo, tmp_path: Path, name: str, par
     cut = tmp_path / name
     cut.write_bytes(data[: int(len(data) * part)])
 
-    assert reason_of(cut) == "truncated"
+    assert reason_of(cut) in ("truncated", "damaged")
 
 
-@pytest.mark.parametrize("name", DAMAGE_SHOWS)
+@pytest.mark.parametrize("name", [name for name in WHOLE if name not in DAMAGE_HIDES])
 def test_a_video_with_a_hole_is_rejected(make: MakeVideo, tmp_path: Path, name: str) -> None:
     data = make(name).read_bytes()
     start, end = len(data) * 2 // 5, len(data) * 3 // 5
     rotten = tmp_path / name
     rotten.write_bytes(data[:start] + bytes(end - start) + data[end:])
 
-    assert reason_of(rotten) == "truncated"
+    assert reason_of(rotten) in ("truncated", "damaged")
 
 
 @pytest.mark.parametrize("name", ["xvid.avi", "plain.mp4", "b_frames.mkv"])
@@ -145,7 +147,7 @@ def test_the_right_frames_are_taken_from_every_container(make: MakeVideo, tmp_pa
     for place, frame in enumerate(footage.frames):
         differences = [np.abs(frame.astype(int) - other).mean() for other in frames]
         tick = (2 * place + 1) * n_frames // 8
-        assert int(np.argmin(differences)) == (VARYING_SHOWN[int((tick + 0.5) * 91 / 32)] if n_frames == 32 else tick)
+        assert int(np.argmin(differences)) == (VARYING_SHOWN[int((tick + 0.5) * 90 / 31)] if n_frames == 32 else tick)
         assert min(differences) < 4
 
 
