@@ -87,6 +87,7 @@ RESOURCES: Mapping[str, Resources] = {
         memory="8Gi",
         memory_limit="32Gi",
         timeout_s=24 * HOUR_S,
+        uses_claim=True,
         gpu_type="nvidia.com/gpu",
         gpus=1,
         shared_memory="2Gi",

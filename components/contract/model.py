@@ -15,6 +15,8 @@ KERAS_NAME = "model.keras"
 SAVED_MODEL_NAME = "saved_model"
 LABELS_NAME = "labels.txt"
 HISTORY_NAME = "history.json"
+HISTORY_PLOT_NAME = "history.png"
+TENSORBOARD_NAME = "tensorboard"
 MODEL_SUMMARY_NAME = "model_summary.json"
 MODEL_DIAGRAM_NAME = "model_diagram.html"
 
@@ -80,13 +82,14 @@ def finish_model(folder: Path, trained: TrainedModel, *, weights_sha256: str) ->
             MODEL_DIAGRAM_NAME; it may hold more.
         trained: What it holds.
         weights_sha256: Checksum of architecture and weights. It stands for the Keras file and the SavedModel,
-            whose bytes carry dates and random identifiers; the history, which carries times, and the summary and
-            diagram, which only retell the architecture, are left out.
+            whose bytes carry dates and random identifiers. Left out are the history, its log and plot, which carry
+            times, and the summary and diagram, which only retell the architecture.
     """
     properties = {key: value for key, value in asdict(trained).items() if key != "digest"}
-    saved_files = (path for path in (folder / SAVED_MODEL_NAME).rglob("*") if path.is_file())
-    left_out = {str(path.relative_to(folder)): None for path in saved_files}
-    retold = dict.fromkeys((HISTORY_NAME, MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME))
+    folders = (folder / SAVED_MODEL_NAME, folder / TENSORBOARD_NAME)
+    unlike = [path for inner in folders for path in inner.rglob("*") if path.is_file()]
+    left_out = {str(path.relative_to(folder)): None for path in unlike}
+    retold = dict.fromkeys((HISTORY_NAME, HISTORY_PLOT_NAME, MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME))
     content = {**left_out, **retold, KERAS_NAME: weights_sha256}
     return finish(folder, kind=KIND, properties=properties, content=content)
 

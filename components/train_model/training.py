@@ -1,66 +1,20 @@
-"""Training: the recipe, its progress, and what stops it."""
+"""Training: epochs, their progress, what stops them, and what is kept."""
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import keras  # noqa: TID253 - only training imports this module
+import tensorflow as tf  # noqa: TID253 - only training imports this module
 
 from components.contract.errors import StepError
 from components.contract.progress import say
+from components.train_model.checkpoint import Arrays, Checkpoint, CheckpointFile
+from components.train_model.learner import Learner
+from components.train_model.recipe import Recipe
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained: AdamW, a linear warm-up, then a cosine down to nothing.
-
-    Attributes:
-        epochs: Passes over the training clips.
-        batch_size: Clips per step.
-        learning_rate: At the end of the warm-up.
-        weight_decay: Decoupled, per unit of learning rate.
-        warmup_fraction: Share of all steps in which the learning rate grows.
-        label_smoothing: Share of the target that goes to all labels alike.
-        horizontal_flip: Whether whole clips are mirrored at random.
-        colour_jitter: How much the channels' gains and offsets change at random; their order does too. 0 is off.
-        early_stopping_patience: Epochs without a lower validation loss after which training stops and the best
-            weights are kept; 0 trains to the end and keeps the last, which the cosine made the steadiest.
-        seed: Of weights, order and random changes.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    warmup_fraction: float
-    label_smoothing: float
-    horizontal_flip: bool
-    colour_jitter: float
-    early_stopping_patience: int
-    seed: int
-
-    def check(self) -> None:
-        """Refuse values that no training can follow.
-
-        Raises:
-            StepError: At the first of them.
-        """
-        wanted = {
-            "epochs": self.epochs >= 1,
-            "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "warmup_fraction": 0 <= self.warmup_fraction < 1,
-            "colour_jitter": 0 <= self.colour_jitter < 1,
-            "label_smoothing": 0 <= self.label_smoothing < 1,
-            "early_stopping_patience": self.early_stopping_patience >= 0,
-        }
-        for name, holds in wanted.items():
-            if not holds:
-                raise StepError(
-                    f"{name} is {getattr(self, name)}.", remedy="Give a value in its range: see reelflow step --help."
-                )
+OnEpoch = Callable[[int, "EpochRow"], None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +28,7 @@ class EpochRow:
         val_accuracy: On the validation clips; None where there are none.
         learning_rate: At the end of the epoch.
         seconds: Of the epoch, validation included.
+        input_wait: Share of the training's time in which it waited for clips, 0 to 1.
     """
 
     loss: float
@@ -82,104 +37,190 @@ class EpochRow:
     val_accuracy: float | None
     learning_rate: float
     seconds: float
+    input_wait: float
 
 
-def train(model: Any, recipe: Recipe, *, batches: Any, validation: Any | None, n_clips: int) -> list[EpochRow]:
-    """Train `model` in place and return the history, one row per epoch.
+@dataclass(frozen=True)
+class Batches:
+    """What a training reads.
 
-    Args:
-        model: An uncompiled keras.Model that returns logits.
-        recipe: How.
-        batches: A tf.data.Dataset of the batches of all epochs.
+    Attributes:
+        of_epoch: Gives the distributed dataset of an epoch, counted from 0.
+        steps_per_epoch: Batches in each.
         validation: A tf.data.Dataset of the validation batches, or None.
         n_clips: Training clips in an epoch.
+    """
+
+    of_epoch: Callable[[int], Any]
+    steps_per_epoch: int
+    validation: Any | None
+    n_clips: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        weights: Of the model's variables: the last, averaged or best ones, as the recipe says.
+        history: One row per epoch.
+    """
+
+    weights: Arrays
+    history: list[EpochRow]
+
+
+def train(
+    learner: Learner,
+    recipe: Recipe,
+    *,
+    batches: Batches,
+    checkpoints: CheckpointFile,
+    is_chief: bool,
+    on_epoch: OnEpoch,
+) -> Trained:
+    """Train from the last checkpoint on, or from the start.
+
+    An epoch's order and random changes follow from the seed and its number alone, so a training that goes on after
+    an epoch is, bit by bit on a CPU, the one that was never stopped.
+
+    Args:
+        learner: The model and its optimizer.
+        recipe: How.
+        batches: What is read.
+        checkpoints: Where a killed training left off; replaced after each epoch.
+        is_chief: Whether this process writes checkpoints.
+        on_epoch: Is given the number, from 1, and the row of every epoch, those before the checkpoint too.
 
     Raises:
-        StepError: If the loss stops being a number.
+        StepError: If the loss stops being a number, or if a batch does not fit into memory.
     """
-    steps_per_epoch = math.ceil(n_clips / recipe.batch_size)
-    model.compile(
-        optimizer=_optimizer(recipe, steps_per_epoch * recipe.epochs),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA on a CPU was seven times slower
+    history, best = _restored(learner, checkpoints)
+    for number, row in enumerate(history, start=1):
+        on_epoch(number, row)
+    while len(history) < recipe.epochs and not _is_stale(history, recipe):
+        row = _epoch(learner, recipe, batches, len(history))
+        history.append(row)
+        if recipe.early_stopping_patience and _best_epoch(history) == len(history) - 1:
+            best = learner.weights()
+        # All machines gather the state, which may need all of them; one writes it.
+        checkpoint = Checkpoint(learner.state(), best, [asdict(past) for past in history])
+        if is_chief:
+            checkpoints.write(checkpoint)
+        say(_line(history, recipe.epochs, batches.n_clips))
+        on_epoch(len(history), row)
+    return Trained(weights=best or learner.weights(), history=history)
+
+
+def _restored(learner: Learner, checkpoints: CheckpointFile) -> tuple[list[EpochRow], Arrays]:
+    found = checkpoints.read()
+    if found is None:
+        return [], []
+    learner.restore(found.state)
+    say(f"goes on after epoch {len(found.rows)}, from its checkpoint")
+    return [EpochRow(**row) for row in found.rows], found.best
+
+
+def _epoch(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> EpochRow:
+    started = time.monotonic()
+    sums, waited = _learned(learner, recipe, batches, epoch)
+    learner.agree()
+    trained = time.monotonic() - started
+    loss, accuracy = _means(sums)
+    val_loss, val_accuracy = (None, None) if batches.validation is None else _validated(learner, batches.validation)
+    if val_loss is not None and not math.isfinite(val_loss):
+        raise _diverged(val_loss, f"on the validation clips after epoch {epoch + 1}")
+    return EpochRow(
+        loss=loss,
+        accuracy=accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=learner.learning_rate,
+        seconds=round(time.monotonic() - started, 3),
+        input_wait=round(waited / trained, 4),
     )
-    watch = _Watch(n_clips, recipe.epochs)
-    callbacks: list[Any] = [watch]
-    if recipe.early_stopping_patience and validation is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(patience=recipe.early_stopping_patience, restore_best_weights=True)
-        )
-    model.fit(
-        batches,
-        epochs=recipe.epochs,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=validation,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=0,
-    )
-    return watch.history
 
 
-def _optimizer(recipe: Recipe, n_steps: int) -> Any:
-    warmup_steps = int(n_steps * recipe.warmup_fraction)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=max(1, n_steps - warmup_steps),
-        warmup_target=recipe.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+def _learned(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> tuple[list[Any], float]:
+    """Learn from each batch of an epoch; return the sums of all and the seconds in which none was ready."""
+    sums: list[Any] = []
+    waited, iterator = 0.0, iter(batches.of_epoch(epoch))
+    for step in range(batches.steps_per_epoch):
+        asked = time.monotonic()
+        batch = next(iterator)
+        waited += time.monotonic() - asked
+        try:
+            sums.append(learner.learn(batch))
+            # The step before: a GPU works on this one meanwhile.
+            _check_finite(sums[-2:-1], epoch, step - 1)
+        except tf.errors.ResourceExhaustedError as error:
+            raise _too_large(learner, recipe.batch_size, batch) from error
+    _check_finite(sums[-1:], epoch, batches.steps_per_epoch - 1)
+    return sums, waited
 
 
-class _Watch(keras.callbacks.Callback):  # type: ignore[misc] # keras is untyped
-    """Keeps the history, says how far training is, and stops it when the loss is no number."""
-
-    def __init__(self, n_clips: int, epochs: int) -> None:
-        super().__init__()
-        self.history: list[EpochRow] = []
-        self._n_clips, self._epochs = n_clips, epochs
-        self._epoch_started = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Start the epoch's clock."""
-        self._epoch_started = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Look at the mean loss, which stays NaN once one batch was."""
-        loss = (logs or {})["loss"]
+def _check_finite(sums: Sequence[Any], epoch: int, step: int) -> None:
+    for loss in (float(found[0]) for found in sums):
         if not math.isfinite(loss):
-            raise StepError(
-                f"The loss became {loss} in epoch {len(self.history) + 1}, step {batch + 1}.",
-                remedy="Lower learning_rate, or lengthen the warm-up.",
-            )
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Note and say what the epoch brought."""
-        logs = logs or {}
-        row = EpochRow(
-            loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
-            val_loss=_optional(logs, "val_loss"),
-            val_accuracy=_optional(logs, "val_accuracy"),
-            learning_rate=float(self.model.optimizer.learning_rate),
-            seconds=round(time.monotonic() - self._epoch_started, 3),
-        )
-        self.history.append(row)
-        say(self._line(row))
-
-    def _line(self, row: EpochRow) -> str:
-        done = len(self.history)
-        seconds = sum(past.seconds for past in self.history)
-        parts = [f"{done}/{self._epochs} epochs", f"{done * self._n_clips / seconds:.0f} clips/s"]
-        if done < self._epochs:
-            parts.append(f"{seconds / done * (self._epochs - done):.0f} s left")
-        parts.append(f"accuracy {row.accuracy:.3f}")
-        if row.val_accuracy is not None:
-            parts.append(f"validation {row.val_accuracy:.3f}")
-        return " · ".join(parts)
+            raise _diverged(loss, f"in epoch {epoch + 1}, step {step + 1}")
 
 
-def _optional(logs: dict[str, float], name: str) -> float | None:
-    return float(logs[name]) if name in logs else None
+def _diverged(loss: float, where: str) -> StepError:
+    return StepError(f"The loss became {loss} {where}.", remedy="Lower learning_rate, or lengthen the warm-up.")
+
+
+def _too_large(learner: Learner, batch_size: int, batch: Any) -> StepError:
+    fits = next((size for size in _halves(batch_size) if _fits(learner, batch, size)), None)
+    remedy = f"Set batch_size={fits}, which fits" if fits else "No batch fits: make frames smaller or fewer"
+    return StepError(f"A batch of {batch_size} clips does not fit into the memory of the device.", remedy=f"{remedy}.")
+
+
+def _halves(size: int) -> Iterator[int]:
+    while size > 1:
+        size //= 2
+        yield size
+
+
+def _fits(learner: Learner, batch: Any, size: int) -> bool:
+    try:
+        learner.learn(tf.nest.map_structure(lambda values: values[:size], batch))
+    except (tf.errors.ResourceExhaustedError, TypeError):  # the share of one replica among many cannot be cut
+        return False
+    return True
+
+
+def _validated(learner: Learner, validation: Any) -> tuple[float, float]:
+    learning = learner.set_weights(learner.weights())
+    means = _means([learner.score(frames, labels) for frames, labels in validation])
+    learner.set_weights(learning)
+    return means
+
+
+def _means(sums: Sequence[Any]) -> tuple[float, float]:
+    loss, right, n_clips = (sum(float(found[place]) for found in sums) for place in range(3))
+    return loss / n_clips, right / n_clips
+
+
+def _is_stale(history: Sequence[EpochRow], recipe: Recipe) -> bool:
+    patience = recipe.early_stopping_patience
+    if not patience or not history or history[-1].val_loss is None:
+        return False
+    return len(history) - 1 - _best_epoch(history) >= patience
+
+
+def _best_epoch(history: Sequence[EpochRow]) -> int:
+    """Return the place of the lowest validation loss; the last place where nothing is validated."""
+    losses = [row.val_loss for row in history]
+    known = [loss for loss in losses if loss is not None]
+    return losses.index(min(known)) if known else len(history) - 1
+
+
+def _line(history: Sequence[EpochRow], epochs: int, n_clips: int) -> str:
+    done, seconds, row = len(history), sum(past.seconds for past in history), history[-1]
+    parts = [f"{done}/{epochs} epochs", f"{done * n_clips / seconds:.0f} clips/s"]
+    if done < epochs:
+        parts.append(f"{seconds / done * (epochs - done):.0f} s left")
+    parts.append(f"accuracy {row.accuracy:.3f}")
+    if row.val_accuracy is not None:
+        parts.append(f"validation {row.val_accuracy:.3f}")
+    return " · ".join(parts)

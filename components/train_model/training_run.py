@@ -1,7 +1,8 @@
 """One training from clips on disk to an exported model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,22 @@ from components.contract.errors import StepError
 from components.contract.files import emptied
 from components.contract.model import TrainedModel
 from components.contract.progress import say
-from components.train_model.dataset import check_trainable, training_batches, validation_batches
+from components.train_model.checkpoint import CheckpointFile
+from components.train_model.dataset import (
+    TrainingClips,
+    check_trainable,
+    distributed_batches,
+    label_counts,
+    n_steps_per_epoch,
+    validation_batches,
+)
 from components.train_model.export import export_model
+from components.train_model.hardware import Hardware, chosen_hardware, computing_in, resolved_precision
+from components.train_model.history import HistoryBoard, plot_history
+from components.train_model.learner import Learner
 from components.train_model.models import build_model
-from components.train_model.training import EpochRow, Recipe, train
+from components.train_model.recipe import Recipe
+from components.train_model.training import Batches, Trained, train
 
 
 @dataclass(frozen=True)
@@ -27,58 +40,125 @@ class TrainingResult:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a training runs and what it leaves outside its output.
+
+    Attributes:
+        store_dir: Folder that keeps checkpoints between tries; "" keeps none.
+        accelerator: auto, cpu or gpu.
+        cluster: The value of TF_CONFIG, or "" for this machine alone.
+    """
+
+    store_dir: str = ""
+    accelerator: str = "auto"
+    cluster: str = ""
+
+
 def run_training(
-    clips_folder: Path, model_folder: Path, *, clips_digest: str, model_name: str, recipe: Recipe
+    clips_folder: Path,
+    model_folder: Path,
+    *,
+    clips_digest: str,
+    model_name: str,
+    recipe: Recipe,
+    places: Places = Places(),
 ) -> TrainingResult:
     """Train a model of the table on the training clips and write its folder.
 
-    On one machine with a CPU, the same clips, recipe and seed give the same digest and weights, bit by bit.
+    On one machine with a CPU, the same clips, recipe and seed give the same digest and weights, bit by bit, whether or
+    not the training was killed and went on from a checkpoint. Of several machines only the chief writes.
 
     Raises:
-        StepError: If the clips are not what was promised, the recipe makes no sense, or the loss stops being a number.
+        StepError: If the clips are not what was promised, the recipe makes no sense, the loss stops being a number, or
+            the hardware is not there.
     """
     recipe.check()
     clips = read_clips(clips_folder, digest=clips_digest)
     check_trainable(clips)
-    emptied(model_folder)
     # What makes a run repeat: layers are named by count from one (their names are part of the digest), first weights
     # and order come from the seed, random changes from the seed and the batch's number, and sums that threads share are
     # added in a fixed order. The last cost nothing on 2 cores (3.4 s for an epoch of 640 demo clips, without it 2.9 to
     # 4.4 s); without it the weights were others.
     keras.utils.clear_session()
+    hardware = chosen_hardware(places.accelerator, cluster=places.cluster)
     keras.utils.set_random_seed(recipe.seed)
     tf.config.experimental.enable_op_determinism()
-    model = build_model(model_name, clips.geometry, len(clips.labels))
-    say(f"{model_name} · {model.count_params():,} parameters · {clips.n_clips('train')} training clips")
-    history = _train(model, recipe, clips_folder, clips)
-    trained = TrainedModel(
+    precision = resolved_precision(recipe.precision, geometry=clips.geometry)
+    says = {"clips": clips.digest, "model": model_name, "recipe": asdict(recipe), "precision": precision}
+    checkpoints = CheckpointFile(places.store_dir, {**says, "replicas": hardware.n_replicas})
+    if hardware.is_chief:
+        emptied(model_folder)
+
+    build = partial(build_model, model_name, clips.geometry, len(clips.labels))
+    with computing_in(precision), HistoryBoard(model_folder if hardware.is_chief else None) as board:
+        trained = _train(build, recipe, clips_folder, clips, hardware, precision, checkpoints, board)
+    metrics = _metrics(trained, clips.n_clips("train"))
+    if not hardware.is_chief:
+        return TrainingResult(digest="", metrics=metrics)
+
+    # A model of its own is exported: in float32 and on one device, whatever it was trained on.
+    keras.utils.clear_session()
+    model = build()
+    model.set_weights(trained.weights)
+    plot_history(model_folder, trained.history)
+    described = TrainedModel(
         model=model_name,
         geometry=clips.geometry,
         preparation=clips.preparation,
         labels=clips.labels,
         n_parameters=model.count_params(),
-        training={**asdict(recipe), "epochs_run": len(history), "clips_digest": clips.digest},
+        training={**asdict(recipe), "epochs_run": len(trained.history), "clips_digest": clips.digest},
         digest="",
     )
-    finished = export_model(model_folder, model, trained, history)
-    return TrainingResult(digest=finished.digest, metrics=_metrics(history, trained, clips.n_clips("train")))
+    finished = export_model(model_folder, model, described, trained.history)
+    checkpoints.remove()
+    return TrainingResult(digest=finished.digest, metrics={**metrics, "parameters": model.count_params()})
 
 
-def _train(model: Any, recipe: Recipe, folder: Path, clips: Clips) -> list[EpochRow]:
-    batches = training_batches(
-        folder,
-        clips,
-        batch_size=recipe.batch_size,
-        epochs=recipe.epochs,
-        horizontal_flip=recipe.horizontal_flip,
-        colour_jitter=recipe.colour_jitter,
-        seed=recipe.seed,
+def _train(
+    build: Callable[[], Any],
+    recipe: Recipe,
+    folder: Path,
+    clips: Clips,
+    hardware: Hardware,
+    precision: str,
+    checkpoints: CheckpointFile,
+    board: HistoryBoard,
+) -> Trained:
+    n_clips = clips.n_clips("train")
+    steps_per_epoch = n_steps_per_epoch(n_clips, batch_size=recipe.batch_size, n_replicas=hardware.n_replicas)
+    learner = Learner(
+        build,
+        recipe,
+        hardware,
+        n_steps=steps_per_epoch * recipe.epochs,
+        precision=precision,
+        label_weights=_label_weights(folder, clips, recipe),
+        flippable=_flippable(clips, recipe),
     )
+    say(f"{learner.model.name} · {learner.model.count_params():,} parameters · {n_clips} training clips · {precision}")
+    training_clips = TrainingClips(folder, clips, seed=recipe.seed)
     validation = None
     if clips.n_clips("validation"):
         validation = validation_batches(folder, clips, batch_size=recipe.batch_size)
+    batches = Batches(
+        of_epoch=lambda epoch: distributed_batches(
+            hardware.strategy, training_clips.of_epoch(epoch), batch_size=recipe.batch_size
+        ),
+        steps_per_epoch=steps_per_epoch,
+        validation=validation,
+        n_clips=n_clips,
+    )
     try:
-        return train(model, recipe, batches=batches, validation=validation, n_clips=clips.n_clips("train"))
+        return train(
+            learner,
+            recipe,
+            batches=batches,
+            checkpoints=checkpoints,
+            is_chief=hardware.is_chief,
+            on_epoch=board.add,
+        )
     except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
         raise StepError(
             f"{folder} has records that are not clips of shape {clips.geometry.shape} ({error.message}).",
@@ -86,14 +166,34 @@ def _train(model: Any, recipe: Recipe, folder: Path, clips: Clips) -> list[Epoch
         ) from error
 
 
-def _metrics(history: Sequence[EpochRow], trained: TrainedModel, n_clips: int) -> dict[str, float]:
+def _label_weights(folder: Path, clips: Clips, recipe: Recipe) -> list[float]:
+    """Return what a clip of each label weighs: 1 on average, the same in sum for all labels that have clips."""
+    if not recipe.balance_classes:
+        return [1.0] * len(clips.labels)
+    counts = label_counts(folder, clips)
+    n_present = sum(count > 0 for count in counts)
+    return [sum(counts) / (n_present * count) if count else 0.0 for count in counts]
+
+
+def _flippable(clips: Clips, recipe: Recipe) -> list[bool]:
+    unknown = sorted(set(recipe.unflipped_labels) - set(clips.labels))
+    if unknown:
+        raise StepError(
+            f"unflipped_labels names {', '.join(unknown)}; the clips have {', '.join(clips.labels)}.",
+            remedy="Name labels of the clips.",
+        )
+    return [label not in recipe.unflipped_labels for label in clips.labels]
+
+
+def _metrics(trained: Trained, n_clips: int) -> dict[str, float]:
+    history = trained.history
     last = history[-1]
     seconds = sum(row.seconds for row in history)
     metrics: dict[str, float] = {
         "epochs": len(history),
         "training_clips": n_clips,
         "clips_per_second": round(n_clips * len(history) / seconds, 1),
-        "parameters": trained.n_parameters,
+        "input_wait": round(sum(row.input_wait * row.seconds for row in history) / seconds, 4),
         "train_loss": last.loss,
         "train_accuracy": last.accuracy,
     }

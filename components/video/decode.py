@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from components.video.containers import HEAD_BYTES, Container, container_of
 from components.video.errors import UnreadableError
 from components.video.resize import Frame
+from components.video.sampling import Timeline
 from components.video.structure import missing_bytes, mp4_shown_s
 
 # Encoders write a few frames fewer than they declare (delayed or dropped ones): this much is not a cut.
@@ -88,28 +90,34 @@ class _Header:
 class _Decoded:
     """What one pass over a video gave."""
 
-    n_frames: int = 0
-    last_s: float = 0.0
+    starts_s: list[float] = field(default_factory=list)
     frames: dict[int, Frame] = field(default_factory=dict)
-    timestamps_s: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.starts_s)
+
+    @property
+    def last_s(self) -> float:
+        return self.starts_s[-1] if self.starts_s else 0.0
 
 
 def read_footage(
     path: Path,
     *,
-    choose: Callable[[int], Sequence[int]],
+    choose: Callable[[Timeline], Sequence[Sequence[int]]],
     resize: Callable[[Frame], Frame],
     limits: Limits = Limits(),
     expected_digest: str | None = None,
-) -> Footage:
-    """Decode a video once and return the frames that are wanted of it.
+) -> list[Footage]:
+    """Decode a video once and return the clips that are wanted of it.
 
     The frames are chosen by the declared count while the video is decoded to its end. Where the true count asks for
     other frames, a second pass fetches them.
 
     Args:
         path: The file; its name does not matter.
-        choose: Says which frames are wanted, by the number of frames in the video.
+        choose: Says which frames make each clip, by when the video's frames are shown.
         resize: Brings one frame to its final size; all results have one shape.
         limits: What the video may cost.
         expected_digest: SHA-256 that the file's bytes must have, if one was promised.
@@ -126,27 +134,36 @@ def read_footage(
             _check_not_cut(file, container=container, n_bytes=n_bytes)
             capture = _opened(file)
             header = _header(capture, n_bytes=n_bytes, limits=limits)
-            guessed = choose(header.n_frames) if header.n_frames else ()
-            decoded = _decode(capture, wanted=guessed, resize=resize, limits=limits)
+            guessed = choose(_even(header)) if header.n_frames else ()
+            decoded = _decode(capture, wanted={*chain(*guessed)}, resize=resize, limits=limits)
             shown_s = mp4_shown_s(file, n_bytes=n_bytes) if container == "mp4" else 0.0
             _check_decoded(decoded, header=header, container=container, shown_s=shown_s)
-            wanted = choose(decoded.n_frames)
-            if not decoded.frames.keys() >= set(wanted):
-                decoded = _decode(_opened(file), wanted=wanted, resize=resize, limits=limits)
+            end_s = decoded.last_s + (1 / header.fps if header.fps else 0.0)
+            clips = choose(Timeline(decoded.starts_s, end_s))
+            if not decoded.frames.keys() >= {*chain(*clips)}:
+                decoded = _decode(_opened(file), wanted={*chain(*clips)}, resize=resize, limits=limits)
     except OSError as error:
         raise UnreadableError("unreadable", f"The file cannot be read: {error.strerror}.") from error
-    return Footage(
-        frames=np.stack([decoded.frames[index] for index in wanted]),
-        timestamps_s=tuple(decoded.timestamps_s[index] for index in wanted),
-        n_video_frames=decoded.n_frames,
-        fps=header.fps,
-        duration_s=decoded.last_s + (1 / header.fps if header.fps else 0.0),
-        video_height=header.height,
-        video_width=header.width,
-        codec=header.codec,
-        video_bytes=n_bytes,
-        video_digest=digest,
-    )
+    return [
+        Footage(
+            frames=np.stack([decoded.frames[index] for index in clip]),
+            timestamps_s=tuple(decoded.starts_s[index] for index in clip),
+            n_video_frames=len(decoded.starts_s),
+            fps=header.fps,
+            duration_s=end_s,
+            video_height=header.height,
+            video_width=header.width,
+            codec=header.codec,
+            video_bytes=n_bytes,
+            video_digest=digest,
+        )
+        for clip in clips
+    ]
+
+
+def _even(header: _Header) -> Timeline:
+    fps = header.fps or 1.0
+    return Timeline([index / fps for index in range(header.n_frames)], header.n_frames / fps)
 
 
 def _recognized(
@@ -211,8 +228,7 @@ def _decode(capture: Any, *, wanted: Collection[int], resize: Callable[[Frame], 
     while capture.grab():
         index = decoded.n_frames
         # Some containers give no time for some frames; time never runs backwards.
-        decoded.last_s = max(decoded.last_s, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-        decoded.n_frames += 1
+        decoded.starts_s.append(max(decoded.last_s, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000))
         if decoded.n_frames > limits.max_frames:
             raise UnreadableError("too_long", f"The video has more than {limits.max_frames:,} frames.")
         if index in chosen:
@@ -220,7 +236,6 @@ def _decode(capture: Any, *, wanted: Collection[int], resize: Callable[[Frame], 
             if not is_read:
                 raise UnreadableError("unreadable", f"Frame {index} cannot be converted.")
             decoded.frames[index] = cv2.cvtColor(resize(frame), cv2.COLOR_BGR2RGB)
-            decoded.timestamps_s[index] = decoded.last_s
     return decoded
 
 

@@ -1,6 +1,7 @@
 """Small clips on disk, written as extract_frames writes them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,13 @@ def write_clips() -> WriteClips:
         return read_clips(folder)
 
     return write
+
+
+@pytest.fixture
+def small_model(monkeypatch) -> str:
+    """The default network with one stage in place of two: what takes time in a short training is tracing layers."""
+    from components.train_model.models import MODELS
+    from components.train_model.models.r2plus1d_fast import r2plus1d_fast
+
+    monkeypatch.setitem(MODELS, "small", partial(r2plus1d_fast, widths=(4, 8)))
+    return "small"

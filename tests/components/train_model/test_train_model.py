@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -27,10 +26,8 @@ from components.contract.model import (
     read_model,
 )
 from components.train_model.component import train_model
-from components.train_model.dataset import training_batches, validation_batches
-from components.train_model.models import MODELS
-from components.train_model.models.r2plus1d_fast import r2plus1d_fast
-from components.train_model.training import Recipe
+from components.train_model.dataset import TrainingClips, distributed_batches, validation_batches
+from components.train_model.recipe import Recipe
 from components.train_model.training_run import run_training
 
 GEOMETRY = ClipGeometry(n_frames=6, frame_height=16, frame_width=24)
@@ -50,13 +47,6 @@ RECIPE = Recipe(
 
 def trained(tmp_path: Path, name: str = "model", recipe: Recipe = RECIPE, model_name: str = "r2plus1d_fast"):
     return run_training(tmp_path / "clips", tmp_path / name, clips_digest="", model_name=model_name, recipe=recipe)
-
-
-@pytest.fixture
-def small_model(monkeypatch) -> str:
-    """The default network with one stage in place of two: what takes time in a short training is tracing layers."""
-    monkeypatch.setitem(MODELS, "small", partial(r2plus1d_fast, widths=(4, 8)))
-    return "small"
 
 
 def test_left_is_learned_from_right_and_the_saved_model_says_so_in_a_clean_process(tmp_path, write_clips):
@@ -155,17 +145,10 @@ def test_every_epoch_has_every_clip_once_in_an_order_of_the_seed(tmp_path, write
     clips = write_clips(tmp_path / "clips", n_clips=10, geometry=GEOMETRY)
 
     def batches(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        dataset = training_batches(
-            tmp_path / "clips",
-            clips,
-            batch_size=4,
-            epochs=2,
-            horizontal_flip=True,
-            colour_jitter=0.0,
-            seed=seed,
-            cache_limit_bytes=cache_limit_bytes,
-        )
-        return list(dataset.as_numpy_iterator())
+        source = TrainingClips(tmp_path / "clips", clips, seed=seed, cache_limit_bytes=cache_limit_bytes)
+        one_device = tf.distribute.get_strategy()
+        epochs = [distributed_batches(one_device, source.of_epoch(epoch), batch_size=4) for epoch in range(2)]
+        return [batch for epoch in epochs for batch in epoch.as_numpy_iterator()]
 
     first, again, other = batches(1), batches(1), batches(2)
     assert [len(frames) for frames, _ in first] == [4, 4, 2, 4, 4, 2]
@@ -195,6 +178,7 @@ def test_the_component_leaves_a_finished_model_its_metrics_and_its_record(tmp_pa
     digest = train_model.python_func(
         clips=dsl.Dataset(uri=str(tmp_path / "clips")),
         clips_digest=clips.digest,
+        store_dir=str(tmp_path / "store"),
         model=model,
         report=report,
         record=dsl.Artifact(uri=str(tmp_path / "record")),
@@ -207,7 +191,7 @@ def test_the_component_leaves_a_finished_model_its_metrics_and_its_record(tmp_pa
     assert found.preparation == {"sampler": "even"}
     assert (tmp_path / "model" / LABELS_NAME).read_text() == "MovesLeft\nMovesRight\n"
     assert set(json.loads((tmp_path / "model" / HISTORY_NAME).read_text())[0]) == {
-        "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
+        "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "input_wait",
     }  # fmt: skip
     assert json.loads((tmp_path / "report").read_text())["epochs"] == 1
     record = json.loads((tmp_path / "record" / "step.json").read_text())

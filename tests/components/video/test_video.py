@@ -9,7 +9,7 @@ from components.video.containers import container_of
 from components.video.errors import UnreadableError
 from components.video.preparation import Preparation, chosen_frames, read_clip
 from components.video.resize import cropped, padded
-from components.video.sampling import evenly_spaced, fixed_step
+from components.video.sampling import Timeline, evenly_spaced, fixed_step
 
 GEOMETRY = ClipGeometry(n_frames=8, frame_height=24, frame_width=40)
 EVENLY = Preparation(sampling="evenly_spaced", frame_step=None, resize="crop")
@@ -60,7 +60,8 @@ def patch_declared_count(path: Path, n_frames: int) -> None:
 def test_wanted_frames_are_those_of_decoding_everything(video: Path, preparation: Preparation) -> None:
     resize = cropped if preparation.resize == "crop" else padded
     frames = every_frame(video)
-    wanted = chosen_frames(len(frames), n_frames=8, preparation=preparation)
+    timeline = Timeline([index / 25 for index in range(60)], 60 / 25)
+    [wanted] = chosen_frames(timeline, n_frames=8, preparation=preparation)
 
     footage = read_clip(video, geometry=GEOMETRY, preparation=preparation)
 
@@ -106,12 +107,12 @@ def test_sampling_stays_inside_the_video_and_in_order() -> None:
     for n_video_frames in range(1, 80):
         for wanted in (
             evenly_spaced(n_video_frames, n_frames=7),
-            fixed_step(n_video_frames, n_frames=7, frame_step=4),
+            fixed_step(n_video_frames, n_frames=7, step=4),
         ):
             assert len(wanted) == 7
             assert list(wanted) == sorted(wanted)
             assert 0 <= wanted[0] <= wanted[-1] < n_video_frames
-    assert fixed_step(31, n_frames=3, frame_step=10) == (5, 15, 25)
+    assert fixed_step(31, n_frames=3, step=10) == (5, 15, 25)
     assert evenly_spaced(4, n_frames=4) == (0, 1, 2, 3)
 
 
