@@ -27,7 +27,7 @@ from components.train_model.export import export_model
 from components.train_model.hardware import Hardware, chosen_hardware, computing_in, resolved_precision
 from components.train_model.history import HistoryBoard, plot_history
 from components.train_model.learner import Learner
-from components.train_model.models import build_model
+from components.train_model.models import OWN_DEFAULTS, ModelOptions, build_model
 from components.train_model.recipe import Recipe
 from components.train_model.training import Batches, Trained, train
 
@@ -63,6 +63,7 @@ def run_training(
     model_name: str,
     recipe: Recipe,
     places: Places = Places(),
+    options: ModelOptions = OWN_DEFAULTS,
 ) -> TrainingResult:
     """Train a model of the table on the training clips and write its folder.
 
@@ -85,12 +86,18 @@ def run_training(
     keras.utils.set_random_seed(recipe.seed)
     tf.config.experimental.enable_op_determinism()
     precision = resolved_precision(recipe.precision, geometry=clips.geometry)
-    says = {"clips": clips.digest, "model": model_name, "recipe": asdict(recipe), "precision": precision}
+    says = {
+        "clips": clips.digest,
+        "model": model_name,
+        "options": options.identity,
+        "recipe": asdict(recipe),
+        "precision": precision,
+    }
     checkpoints = CheckpointFile(places.store_dir, {**says, "replicas": hardware.n_replicas})
     if hardware.is_chief:
         emptied(model_folder)
 
-    build = partial(build_model, model_name, clips.geometry, len(clips.labels))
+    build = partial(build_model, model_name, clips.geometry, len(clips.labels), options)
     with computing_in(precision), HistoryBoard(model_folder if hardware.is_chief else None) as board:
         trained = _train(build, recipe, clips_folder, clips, hardware, precision, checkpoints, board)
     metrics = _metrics(trained, clips.n_clips("train"))
@@ -108,7 +115,12 @@ def run_training(
         preparation=clips.preparation,
         labels=clips.labels,
         n_parameters=model.count_params(),
-        training={**asdict(recipe), "epochs_run": len(trained.history), "clips_digest": clips.digest},
+        training={
+            **asdict(recipe),
+            **options.identity,
+            "epochs_run": len(trained.history),
+            "clips_digest": clips.digest,
+        },
         digest="",
     )
     finished = export_model(model_folder, model, described, trained.history)
