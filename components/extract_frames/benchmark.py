@@ -1,13 +1,11 @@
 """How extraction compares with the tutorial's frame reader, with a plain loop, and with itself on one core."""
 
-import random
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError
@@ -18,6 +16,7 @@ from components.extract_frames.clip import Extraction
 from components.extract_frames.shard_writing import write_shard
 from components.extract_frames.shards import ShardPlan, planned_shards
 from components.video.preparation import Preparation, read_clip
+from components.video.tutorial_reader import tutorial_clip
 
 _GEOMETRY = ClipGeometry(n_frames=10, frame_height=224, frame_width=224)
 _PREPARATION = Preparation(sampling="fixed_step", frame_step=15, resize="pad")
@@ -61,35 +60,9 @@ def _against_tutorial(path: Path, repeats: int) -> float:
 
     def theirs() -> None:
         for _ in range(repeats):
-            _tutorial_clip(path)
+            tutorial_clip(path, _GEOMETRY)
 
     return _ratio(theirs, ours, clock=time.process_time)
-
-
-def _tutorial_clip(path: Path) -> Any:
-    """Do what the tutorial does for a clip: seek to a random start, read on, resize with TensorFlow frame by frame."""
-    import cv2
-    import numpy as np
-
-    cv2.setNumThreads(-1)  # as the tutorial runs it; reading a clip our way sets it to 1
-    capture = cv2.VideoCapture(str(path))
-    n_video_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    need = 1 + (_GEOMETRY.n_frames - 1) * 15
-    start = 0 if need > n_video_frames else random.Random(0).randint(0, int(n_video_frames - need) + 1)
-    capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-    frames = [_tutorial_frame(capture.read()[1])]
-    for _ in range(_GEOMETRY.n_frames - 1):
-        for _ in range(15):
-            is_read, frame = capture.read()
-        frames.append(_tutorial_frame(frame) if is_read else np.zeros_like(frames[0]))
-    capture.release()
-    return np.array(frames)[..., [2, 1, 0]]
-
-
-def _tutorial_frame(frame: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.image.resize_with_pad(tf.image.convert_image_dtype(frame, tf.float32), 224, 224)
 
 
 def _whole_job_figures(folder: Path, source: Path) -> Iterator[Figure]:

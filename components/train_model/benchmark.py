@@ -1,6 +1,5 @@
 """How training compares with the tutorial's: a step of its model, and the reading of its videos."""
 
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,13 +32,13 @@ from components.train_model.device_speed import (
 from components.train_model.models.r2plus1d_18 import network, r2plus1d_18
 from components.train_model.models.r2plus1d_fast import r2plus1d_fast
 from components.train_model.models.tutorial import tutorial
+from components.video.tutorial_reader import tutorial_clip
 
 _GEOMETRY = ClipGeometry(n_frames=10, frame_height=224, frame_width=224)
-_FRAME_STEP = 15
 _VIDEO_HEIGHT, _VIDEO_WIDTH, _N_VIDEO_FRAMES = 240, 320, 154
 _N_LABELS = 10
 _PAPERS = ClipGeometry(n_frames=8, frame_height=112, frame_width=112)
-_STEP_BATCH_SIZE = 2
+_STEP_BATCH_SIZE, _N_STEPS = 2, 3
 _N_UNTIMED, _N_TIMED = 4, 20
 # An epoch of recorded clips is long enough that setting up its pipeline, done once, does not count.
 _READING_BATCH_SIZE, _N_RECORDED, _N_GENERATED = 8, 400, 24
@@ -89,7 +88,12 @@ def _step_figures() -> Iterator[Figure]:
 
 
 def _step_ratio(theirs: Callable[[], None], ours: Callable[[], None]) -> float:
-    return _ratio(theirs, ours, clock=time.perf_counter)
+    return _ratio(partial(_repeated, theirs), partial(_repeated, ours), clock=time.perf_counter)
+
+
+def _repeated(step: Callable[[], None]) -> None:
+    for _ in range(_N_STEPS):
+        step()
 
 
 def _check_same_outputs() -> None:
@@ -157,7 +161,7 @@ def _recorded_clips(folder: Path, video: Path) -> Clips:
     """Record the clip that the tutorial's reader gives, as often as it is read."""
     import tensorflow as tf
 
-    frames = np.round(255 * _tutorial_clip(video)).astype(np.uint8)
+    frames = np.round(255 * tutorial_clip(video, _GEOMETRY)).astype(np.uint8)
     jpegs = [tf.io.encode_jpeg(frame, quality=90).numpy() for frame in frames]
     feature = {
         IMAGE_KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=jpegs)),
@@ -179,34 +183,10 @@ def _generated_clips(video: Path) -> Any:
 
     def generate() -> Iterator[tuple[Any, int]]:
         for _ in range(_N_GENERATED):
-            yield _tutorial_clip(video), 0
+            yield tutorial_clip(video, _GEOMETRY), 0
 
     signature = (tf.TensorSpec(_GEOMETRY.shape, tf.float32), tf.TensorSpec((), tf.int16))
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
-
-
-def _tutorial_clip(path: Path) -> Any:
-    """Do what the tutorial does for a clip: seek to a random start, read on, resize with TensorFlow frame by frame."""
-    import cv2
-
-    cv2.setNumThreads(-1)  # as the tutorial runs it
-    capture = cv2.VideoCapture(str(path))
-    needed = 1 + (_GEOMETRY.n_frames - 1) * _FRAME_STEP
-    capture.set(cv2.CAP_PROP_POS_FRAMES, random.Random(0).randint(0, _N_VIDEO_FRAMES - needed))
-    frames = [_tutorial_frame(capture.read()[1])]
-    for _ in range(_GEOMETRY.n_frames - 1):
-        for _ in range(_FRAME_STEP):
-            _, frame = capture.read()
-        frames.append(_tutorial_frame(frame))
-    capture.release()
-    return np.array(frames)[..., [2, 1, 0]]
-
-
-def _tutorial_frame(frame: Any) -> Any:
-    import tensorflow as tf
-
-    size = (_GEOMETRY.frame_height, _GEOMETRY.frame_width)
-    return tf.image.resize_with_pad(tf.image.convert_image_dtype(frame, tf.float32), *size)
 
 
 def _ratio(theirs: Callable[[], None], ours: Callable[[], None], *, clock: Callable[[], float]) -> float:
