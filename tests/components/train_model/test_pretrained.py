@@ -18,10 +18,14 @@ from components.contract.buckets import upload_file
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError
 from components.contract.files import sha256_of_file
+from components.contract.finished import read_finished
 from components.contract.model import (
     CLIPS_INPUT,
     KERAS_NAME,
+    MODEL_DIAGRAM_NAME,
+    MODEL_SUMMARY_NAME,
     PROBABILITIES_OUTPUT,
+    SAVED_MODEL_NAME,
     SIGNATURE,
     ServedModel,
     read_model,
@@ -31,6 +35,7 @@ from components.train_model.export import save_for_serving
 from components.train_model.models import ModelOptions, build_model
 from components.train_model.models.pretrained import Pretrained
 from components.train_model.pretrained_files import fetched_model, folder_sha256
+from components.train_model.warmup import WARMUP_NAME
 
 GEOMETRY = ClipGeometry(n_frames=3, frame_height=12, frame_width=20)
 CLIPS = np.random.default_rng(0).integers(0, 255, (3, *GEOMETRY.shape), np.uint8)
@@ -289,6 +294,8 @@ def test_a_step_trains_a_head_on_a_pretrained_model_that_its_parameters_name(tmp
     )
 
     trained = read_model(tmp_path / "model", digest=digest)
+    listed = read_finished(tmp_path / "model", kind="model").files
+    assert {MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME, f"{SAVED_MODEL_NAME}/{WARMUP_NAME}"} <= set(listed)
     again = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
     kept = keras.models.load_model(path).get_weights()[:-2]
     assert trained.training["backbone"] == {"sha256": sha256_of_file(path), "fine_tune": False}
