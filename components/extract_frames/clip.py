@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.contract.clips import ClipGeometry
 from components.extract_frames.appearance import appearance_of
-from components.video.decode import Footage
+from components.video.footage import Footage
 from components.video.preparation import Preparation, read_clips
 
 _LENGTH = struct.Struct("<I")

@@ -16,6 +16,11 @@ def train_model(
     report: Output[Metrics],
     record: Output[Artifact],
     model_name: str = "r2plus1d_fast",
+    widths: str = "",
+    blocks_per_stage: int = 0,
+    pretrained_model: str = "",
+    pretrained_sha256: str = "",
+    fine_tune: bool = False,
     initial_model: str = "",
     epochs: int = 20,
     batch_size: int = 16,
@@ -49,7 +54,13 @@ def train_model(
             and as TensorBoard's log.
         report: Loss and accuracy at the end, speed, share of time spent waiting for clips, number of parameters.
         record: The step's record, step.json.
-        model_name: A name in the table of models: r2plus1d_fast, or tutorial.
+        model_name: A name in the table of models: r2plus1d_fast, r2plus1d_18, tutorial, or pretrained.
+        widths: Channels of the stem and of each stage of r2plus1d_fast, e.g. 32,64,128; empty is 16,32,64.
+        blocks_per_stage: Residual blocks in each stage of r2plus1d_fast; 0 is one.
+        pretrained_model: What the model pretrained builds on: a .keras file, a SavedModel's folder or a zip of one, by
+            path, gs:// or https:// address.
+        pretrained_sha256: SHA-256 of that file; of a folder, of the lines that sha256sum prints for its sorted files.
+        fine_tune: Train the pretrained model further; false keeps its weights and trains a new head.
         initial_model: A model to go on from, whose labels keep their places: a served version or a trained model's
             folder, by path or gs://; empty starts from scratch.
         epochs: Passes over the training clips.
@@ -80,16 +91,22 @@ def train_model(
     from pathlib import Path
 
     from components.contract.step_record import step_record
+    from components.train_model.model_parameters import chosen_options
     from components.train_model.recipe import Recipe
     from components.train_model.training_run import Places, run_training
 
-    with step_record(train_model, locals()) as step:
+    with step_record(train_model, locals()) as step, chosen_options(
+        widths=widths, blocks_per_stage=blocks_per_stage, pretrained_model=pretrained_model,
+        pretrained_sha256=pretrained_sha256, fine_tune=fine_tune,
+    ) as options:  # fmt: skip
         recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, warmup_fraction, label_smoothing,
                         horizontal_flip, colour_jitter, early_stopping_patience, seed, decay_to, ema_momentum,
                         balance_classes, tuple(unflipped_labels), crop_scale, mixup, precision, xla)  # fmt: skip
         result = run_training(
             Path(clips.path), Path(model.path), clips_digest=clips_digest, model_name=model_name, recipe=recipe,
-            initial_model=initial_model, places=Places(store_dir, accelerator, cluster=os.environ.get("TF_CONFIG", "")),
+            initial_model=initial_model,
+            places=Places(store_dir, accelerator, cluster=os.environ.get("TF_CONFIG", "")),
+            options=options,
         )  # fmt: skip
         step.log_metrics(report, result.metrics)
     return result.digest

@@ -27,7 +27,7 @@ from components.train_model.hardware import Hardware, chosen_hardware, computing
 from components.train_model.history import HistoryBoard, plot_history
 from components.train_model.initial import continued_labels, read_initial_model, start_from
 from components.train_model.learner import Learner
-from components.train_model.models import build_model
+from components.train_model.models import OWN_DEFAULTS, ModelOptions, build_model
 from components.train_model.recipe import Recipe
 from components.train_model.training import Batches, Trained, train
 
@@ -64,6 +64,7 @@ def run_training(
     recipe: Recipe,
     initial_model: str = "",
     places: Places = Places(),
+    options: ModelOptions = OWN_DEFAULTS,
 ) -> TrainingResult:
     """Train a model of the table on the training clips and write its folder.
 
@@ -86,17 +87,22 @@ def run_training(
     keras.utils.set_random_seed(recipe.seed)
     tf.config.experimental.enable_op_determinism()
     precision = resolved_precision(recipe.precision, geometry=clips.geometry)
-    says = {"clips": clips.digest, "model": model_name, "recipe": asdict(recipe), "precision": precision}
-    checkpoints = CheckpointFile(
-        places.store_dir, {**says, "replicas": hardware.n_replicas, "initial_model": initial_model}
-    )
+    says = {
+        "clips": clips.digest,
+        "model": model_name,
+        "options": options.identity,
+        "initial_model": initial_model,
+        "recipe": asdict(recipe),
+        "precision": precision,
+    }
+    checkpoints = CheckpointFile(places.store_dir, {**says, "replicas": hardware.n_replicas})
     initial = read_initial_model(initial_model) if initial_model else None
     labels = continued_labels(initial, clips.labels) if initial else clips.labels
     if hardware.is_chief:
         emptied(model_folder)
 
     def build() -> Any:
-        model = build_model(model_name, clips.geometry, len(labels))
+        model = build_model(model_name, clips.geometry, len(labels), options)
         if initial is not None:
             start_from(model, initial, model_name=model_name, geometry=clips.geometry)
         return model
@@ -121,6 +127,7 @@ def run_training(
         training={
             **asdict(recipe),
             "initial_model": initial_model,
+            **options.identity,
             "epochs_run": len(trained.history),
             "clips_digest": clips.digest,
         },

@@ -44,11 +44,19 @@ class ModelOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What is given as JSON values, the same wherever a pretrained model lies."""
+        given = self.given
+        if self.backbone is not None:
+            given["backbone"] = {"sha256": self.backbone.sha256, "fine_tune": self.backbone.fine_tune}
+        return given
 
-_OWN_DEFAULTS = ModelOptions()
+
+OWN_DEFAULTS = ModelOptions()
 
 
-def build_model(name: str, geometry: ClipGeometry, n_labels: int, options: ModelOptions = _OWN_DEFAULTS) -> Any:
+def build_model(name: str, geometry: ClipGeometry, n_labels: int, options: ModelOptions = OWN_DEFAULTS) -> Any:
     """Build a model of the table.
 
     Raises:

@@ -22,10 +22,12 @@ class Pretrained:
     Attributes:
         path: A .keras file or a SavedModel's folder, as `fetched_model` left it: compared with its digest and checked.
         fine_tune: Whether its weights are trained further; they stay as they are otherwise.
+        sha256: Its digest, which says what it is wherever it lies.
     """
 
     path: Path
     fine_tune: bool
+    sha256: str = ""
 
 
 def pretrained(geometry: ClipGeometry, n_labels: int, backbone: Pretrained) -> Any:

@@ -12,16 +12,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from kfp import dsl
 
 from components.contract.buckets import upload_file
 from components.contract.clips import ClipGeometry
 from components.contract.errors import StepError
 from components.contract.files import sha256_of_file
-from components.contract.model import CLIPS_INPUT, PROBABILITIES_OUTPUT, SIGNATURE, ServedModel
+from components.contract.finished import read_finished
+from components.contract.model import (
+    CLIPS_INPUT,
+    KERAS_NAME,
+    MODEL_DIAGRAM_NAME,
+    MODEL_SUMMARY_NAME,
+    PROBABILITIES_OUTPUT,
+    SAVED_MODEL_NAME,
+    SIGNATURE,
+    ServedModel,
+    read_model,
+)
+from components.train_model.component import train_model
 from components.train_model.export import save_for_serving
 from components.train_model.models import ModelOptions, build_model
 from components.train_model.models.pretrained import Pretrained
 from components.train_model.pretrained_files import fetched_model, folder_sha256
+from components.train_model.warmup import WARMUP_NAME
 
 GEOMETRY = ClipGeometry(n_frames=3, frame_height=12, frame_width=20)
 CLIPS = np.random.default_rng(0).integers(0, 255, (3, *GEOMETRY.shape), np.uint8)
@@ -259,3 +273,31 @@ def test_a_member_that_leads_out_of_its_archive_is_refused_and_nothing_is_writte
         fetched_model(str(path), tmp_path / "fetched", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_step_trains_a_head_on_a_pretrained_model_that_its_parameters_name(tmp_path, write_clips):
+    clips = write_clips(tmp_path / "clips", n_clips=4, geometry=GEOMETRY)
+    path = saved(tmp_path, model_of_clips())
+
+    digest = train_model.python_func(
+        clips=dsl.Dataset(uri=str(tmp_path / "clips")),
+        clips_digest=clips.digest,
+        store_dir="",
+        model=dsl.Model(uri=str(tmp_path / "model")),
+        report=dsl.Metrics(uri=str(tmp_path / "report")),
+        record=dsl.Artifact(uri=str(tmp_path / "record")),
+        model_name="pretrained",
+        pretrained_model=str(path),
+        pretrained_sha256=sha256_of_file(path),
+        epochs=1,
+        batch_size=4,
+    )
+
+    trained = read_model(tmp_path / "model", digest=digest)
+    listed = read_finished(tmp_path / "model", kind="model").files
+    assert {MODEL_SUMMARY_NAME, MODEL_DIAGRAM_NAME, f"{SAVED_MODEL_NAME}/{WARMUP_NAME}"} <= set(listed)
+    again = keras.models.load_model(tmp_path / "model" / KERAS_NAME)
+    kept = keras.models.load_model(path).get_weights()[:-2]
+    assert trained.training["backbone"] == {"sha256": sha256_of_file(path), "fine_tune": False}
+    for weight, before in zip(again.get_layer("backbone").get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(weight, before)
