@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from components.contract.verdict import VERDICT_NAME
-from pipelines.cluster.schedules import read_schedules
+from pipelines.cluster.schedule_file import read_schedules
 from pipelines.demo.range_server import serve_folder
 from pipelines.demo.videos import write_demo_zip
 
