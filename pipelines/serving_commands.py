@@ -47,7 +47,7 @@ _serving_dir_option = click.option(
 def models(serving_dir: str | None, server: str | None, base_path: str | None, work_dir: str, as_json: bool) -> None:
     """Say which versions there are, which one is served, since when and why."""
     from components.serving.server_files import kserve_manifest, tf_serving_config
-    from pipelines.console import table
+    from pipelines.console import number, table
 
     with told():
         directory = _directory(serving_dir, work_dir)
@@ -70,6 +70,7 @@ def models(serving_dir: str | None, server: str | None, base_path: str | None, w
         shown = [{**row, "served": "▶" if row["served"] else "", "model": row["model_digest"][:12]} for row in rows]
         for row in shown:
             del row["model_digest"]
+            row["accuracy"] = number(row["accuracy"])
         click.echo(table(shown) or f"No version in {directory.uri} yet.")
 
 
@@ -113,6 +114,7 @@ def predict(model: str, videos: tuple[str, ...], form: str, top: int, workers: i
     MODEL is a serving directory (its served version is asked), one of its versions, or a run's model folder. VIDEO is a
     file, a folder, or either at gs://. Exit code 1 where a video could not be read.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with told():
         from components.serving.prediction import Predictor, local_model
 

@@ -76,17 +76,25 @@ def check_it_serves(model: Path, *, limits: Limits) -> Measured:
     except (ValueError, TypeError, IndexError):
         last = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
         raise _refused(f"could not be asked: {last}") from None
-    latency, memory = f"takes {measured.latency_s:.2f} s for a video", f"takes {measured.memory_gb:.2f} GB"
-    for is_kept, found in (
-        (not measured.fault, measured.fault),
-        (measured.difference <= _TOLERANCE, f"answers otherwise than the trained one, by {measured.difference:.3g}"),
-        (measured.jpeg_difference <= _TOLERANCE, f"answers JPEG frames otherwise, by {measured.jpeg_difference:.3g}"),
-        (measured.latency_s <= limits.latency_s, f"{latency}, more than max_latency_s={limits.latency_s}"),
-        (measured.memory_gb <= limits.memory_gb, f"{memory}, more than max_memory_gb={limits.memory_gb}"),
-    ):
-        if not is_kept:
-            raise _refused(found)
+    if fault := fault_of(measured, limits):
+        raise _refused(fault)
     return measured
+
+
+def fault_of(measured: Measured, limits: Limits) -> str:
+    """Return what keeps a model from being served, or nothing."""
+    latency, memory = f"takes {measured.latency_s:.2f} s for a video", f"takes {measured.memory_gb:.2f} GB"
+    if measured.fault:
+        return measured.fault
+    if not measured.difference <= _TOLERANCE:  # nor is NaN
+        return f"answers otherwise than the trained one, by {measured.difference:.3g}"
+    if not measured.jpeg_difference <= _TOLERANCE:
+        return f"answers JPEG frames otherwise, by {measured.jpeg_difference:.3g}"
+    if measured.latency_s > limits.latency_s:
+        return f"{latency}, more than max_latency_s={limits.latency_s}"
+    if measured.memory_gb > limits.memory_gb:
+        return f"{memory}, more than max_memory_gb={limits.memory_gb}"
+    return ""
 
 
 def measure(model: Path) -> Measured:

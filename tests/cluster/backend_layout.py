@@ -52,6 +52,7 @@ def small_pipeline(
     extracted = extract_frames(
         videos=ingested.outputs["videos"],
         videos_digest=ingested.outputs["Output"],
+        store_dir="",
         n_frames=n_frames,
         frame_height=frame_height,
         frame_width=frame_width,
