@@ -47,6 +47,8 @@ def find_garbage(workspace: Workspace, *, keep: int) -> list[Garbage]:
         for video in sorted(path for path in (store / "videos").glob("??/*") if path.is_file()):
             if video.resolve() not in needed_videos:
                 garbage.append(Garbage(video, video.stat().st_size, "video that no run needs"))
+        if (fetched := store / "artifacts").is_dir():
+            garbage.append(Garbage(fetched, _size(fetched), "copies for reruns of a cluster's steps"))
     return garbage
 
 

@@ -110,7 +110,7 @@ def test_step_runs_by_hand_on_another_steps_output(machine: Machine, first: Any,
 
 
 def test_model_that_is_not_better_is_refused_and_the_run_exits_with_3(machine: Machine, first: Any) -> None:
-    refused = machine.run("epochs=1", "learning_rate=1e-9", "min_improvement=0", expect=3)
+    refused = machine.run("epochs=1", "learning_rate=1e-9", "min_improvement=1", expect=3)
 
     assert statuses(refused)["extract_frames"] == "cached"
     assert statuses(refused)["train_model"] == "succeeded"

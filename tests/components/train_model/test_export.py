@@ -38,7 +38,7 @@ def with_a_shortcut(inputs, first, second):
     return keras.layers.Add()([middle, second(middle)])
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"pretrained"}))
 def test_a_model_built_twice_in_one_process_has_one_digest_and_other_weights_another(name):
     first, again, other = built(name), built(name), built(name, seed=2)
 
