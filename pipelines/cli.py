@@ -14,6 +14,7 @@ from pipelines.cluster import commands
 from pipelines.cluster.connection import Connection, connected
 from pipelines.messages import FAILED, run_text, show_record, told
 from pipelines.options import examples, json_option, params_option, set_option, work_dir_option
+from pipelines.schema_commands import schema
 from pipelines.workspace import Workspace
 
 GATE_SAID_NO = 3
@@ -324,7 +325,7 @@ def _conclude(done: Any, say: Callable[[str], None], *, as_json: bool) -> int:
     return 0
 
 
-for command in (commands.submit, commands.terminate, commands.retry, commands.schedule):
+for command in (commands.submit, commands.terminate, commands.retry, commands.schedule, schema):
     main.add_command(command)
 
 
