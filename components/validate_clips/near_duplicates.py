@@ -66,7 +66,8 @@ def near_duplicates(table: "pyarrow.Table", *, distance: int) -> Iterator[Findin
             "error",
             "near-duplicates",
             f"{least.capitalize()}{counted(len(two_splits), 'pair', 'pairs')} of clips in different splits look the "
-            f"same, so the scores would look better than they are: {named([_with_splits(pair) for pair in two_splits])}.",
+            "same, so the scores would look better than they are: "
+            f"{named([_with_splits(pair) for pair in two_splits])}.",
         )
     if n_within:
         yield Finding(

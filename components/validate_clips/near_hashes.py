@@ -65,7 +65,8 @@ def near_hashes(hashes: Words, *, distance: int) -> NearHashes:
 
 def distances(first: Words, second: Words) -> NDArray[np.int64]:
     """Return in how many bits hashes differ, one by one; shapes (n, 4) give (n,)."""
-    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
+    found: NDArray[np.int64] = np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
+    return found
 
 
 def _distinct(hashes: Words) -> tuple[Words, Places]:
