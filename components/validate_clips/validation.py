@@ -17,6 +17,7 @@ from components.contract.statistics import (
     read_statistics,
 )
 from components.contract.videos import SPLITS
+from components.validate_clips.contact_sheet import contact_sheet
 from components.validate_clips.distributions import (
     anomalies,
     drift,
@@ -129,7 +130,9 @@ def validate(
     write_bytes(statistics / SCHEMA_NAME, schema_text(schema).encode())
     write_json(statistics / FINDINGS_NAME, [asdict(finding) for finding in findings])
     finished = finish_statistics(statistics, clips_digest=held.digest, n_clips=n_clips)
-    write_bytes(page, page_text(table, labels=held.labels, findings=findings, accepted=baseline.accepted).encode())
+    strips = contact_sheet(clips, table, held.labels)
+    text = page_text(table, labels=held.labels, findings=findings, accepted=baseline.accepted, strips=strips)
+    write_bytes(page, text.encode())
     return Validation(findings=tuple(findings), n_clips=n_clips, digest=finished.digest)
 
 

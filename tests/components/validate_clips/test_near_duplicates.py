@@ -96,7 +96,9 @@ def real_hashes(tmp_path_factory):
     """Hashes of a drawn video and of its copies."""
     folder = tmp_path_factory.mktemp("videos")
     original = folder / "original.avi"
-    encode("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-t", "2", "-c:v", "mpeg4", "-q:v", "3", str(original))
+    encode(
+        "-f", "lavfi", "-i", "mandelbrot=size=320x240:rate=25", "-t", "4", "-c:v", "mpeg4", "-q:v", "3", str(original)
+    )
     filters = {
         "encoded": ["-c:v", "libx264", "-crf", "35"],
         "resized": ["-vf", "scale=160:120", "-c:v", "mpeg4"],
