@@ -14,6 +14,7 @@ from pipelines.cluster import commands, schedule_commands
 from pipelines.cluster.connection import Connection, asks_cluster, connected
 from pipelines.messages import FAILED, run_text, told
 from pipelines.options import examples, json_option, params_option, set_option, work_dir_option
+from pipelines.schema_commands import schema
 from pipelines.serving_commands import models, predict, rollback
 from pipelines.workspace import Workspace
 
@@ -308,6 +309,7 @@ for command in (
     commands.logs,
     schedule_commands.schedule,
     rerun_command.rerun,
+    schema,
     models,
     rollback,
     predict,

@@ -17,6 +17,8 @@ def validate_clips(
     record: Output[Artifact],
     fail_on: str = "error",
     drift_threshold: float = 0.3,
+    near_duplicate_distance: int = 10,
+    schema: str = "",
 ) -> str:
     """Check the clip table before anything is trained on it; return the digest of the clips it let through.
 
@@ -32,6 +34,10 @@ def validate_clips(
         fail_on: The mildest findings that stop the run: error, warning, or never.
         drift_threshold: How far the classes' shares (L-infinity) and the numbers' distributions (Jensen-Shannon
             divergence) may be from those of the accepted version, 0 to 1.
+        near_duplicate_distance: Clips of different groups look the same when the 256 bits of their perceptual hashes
+            differ in at most this many; 0 to 31.
+        schema: A reviewed schema of the clip table (a path or gs://), as `reelflow schema infer` writes it; empty to
+            infer one from the train split.
     """
     from pathlib import Path
 
@@ -48,6 +54,8 @@ def validate_clips(
             statistics=Path(statistics.path),
             page=Path(page.path),
             drift_threshold=drift_threshold,
+            near_duplicate_distance=near_duplicate_distance,
+            schema_uri=schema,
         )
         step.log_metrics(report, result.metrics)
         stop_on(result.findings, stopping)

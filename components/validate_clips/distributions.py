@@ -44,6 +44,9 @@ _RANGES: Mapping[str, tuple[float, float | None]] = {
     "sharpness": (0.0, None),
     "motion": (0.0, 255.0),
 }
+# Splits have few groups, so their numbers differ by chance more than those of two runs do.
+_LEAST_SKEW = 0.5
+_FEWEST_FOR_SKEW = 100  # with 24 clips from one distribution the divergence came to 0.57
 _DRIFTING = ("duration_s", "fps", "luma", "contrast", "sharpness", "motion", "video_height", "video_width")
 
 
@@ -87,12 +90,24 @@ def schema_of(statistics: Any, *, labels: Sequence[str], drift_threshold: float)
     label_index.int_domain.min, label_index.int_domain.max = 0, len(labels) - 1
     for name, (least, greatest) in _RANGES.items():
         _set_range(schema_pb2, tfdv.get_feature(schema, name), least, greatest)
-    label = tfdv.get_feature(schema, "label")
-    label.drift_comparator.infinity_norm.threshold = drift_threshold
-    label.skew_comparator.infinity_norm.threshold = drift_threshold
-    for name in _DRIFTING:
-        tfdv.get_feature(schema, name).drift_comparator.jensen_shannon_divergence.threshold = drift_threshold
+    return with_thresholds(schema, drift_threshold=drift_threshold)
+
+
+def with_thresholds(schema: Any, *, drift_threshold: float) -> Any:
+    """Give the comparators of a schema their thresholds, except where the schema has thresholds of its own."""
+    for feature in schema.feature:
+        if feature.name == "label":
+            _default(feature.drift_comparator.infinity_norm, drift_threshold)
+            _default(feature.skew_comparator.infinity_norm, drift_threshold)
+        elif feature.name in _DRIFTING:
+            _default(feature.drift_comparator.jensen_shannon_divergence, drift_threshold)
+            _default(feature.skew_comparator.jensen_shannon_divergence, max(drift_threshold, _LEAST_SKEW))
     return schema
+
+
+def _default(comparator: Any, threshold: float) -> None:
+    if not comparator.HasField("threshold"):
+        comparator.threshold = threshold
 
 
 def anomalies(statistics: Any, schema: Any) -> Iterator[Finding]:
@@ -105,11 +120,19 @@ def anomalies(statistics: Any, schema: Any) -> Iterator[Finding]:
         for feature, reason in _reasons(found):
             kind = _reason_name(reason.type)
             if kind.startswith("COMPARATOR"):
-                change = _largest_change(_only(statistics, "train"), _only(statistics, split))
-                yield Finding("warning", "skew", f"The mix of classes in {split} is not that of train: {change}.")
+                if feature == "label" or _only(statistics, split).datasets[0].num_examples >= _FEWEST_FOR_SKEW:
+                    yield Finding("warning", "skew", _skew(statistics, feature, split, reason))
             else:
                 severity: Severity = "warning" if feature == "codec" else "error"
                 yield Finding(severity, "schema", f"In {split}, {feature} is not as it should be: {_said(reason)}")
+
+
+def _skew(statistics: Any, feature: str, split: str, reason: Any) -> str:
+    if feature == "label":
+        change = _largest_change(_only(statistics, "train"), _only(statistics, split))
+        return f"The mix of classes in {split} is not that of train: {change}."
+    means = f"mean {_mean(statistics, feature, split):.4g}, in train {_mean(statistics, feature):.4g}"
+    return f"{feature} is distributed otherwise in {split} than in train ({means}). {_said(reason)}"
 
 
 def drift(statistics: Any, schema: Any, *, earlier: Any, version: int) -> Iterator[Finding]:
@@ -218,8 +241,8 @@ def _shares(statistics: Any) -> dict[str, float]:
     return {bucket.label: bucket.sample_count / total for bucket in buckets}
 
 
-def _mean(statistics: Any, feature: str) -> float:
-    return float(_feature(_only(statistics, "train").datasets[0], feature).num_stats.mean)
+def _mean(statistics: Any, feature: str, split: str = "train") -> float:
+    return float(_feature(_only(statistics, split).datasets[0], feature).num_stats.mean)
 
 
 def _feature(dataset: Any, name: str) -> Any:

@@ -10,7 +10,7 @@ from components.contract.videos import SPLITS
 if TYPE_CHECKING:
     import pyarrow
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 
 LARGEST_IMBALANCE = 10.0  # clips of the largest class over clips of the smallest
 DARKEST_LUMA = 8.0  # of 0 to 255; video black is 16 in the limited range and 0 after conversion
@@ -23,7 +23,7 @@ class Finding:
     """One thing that validation found.
 
     Attributes:
-        severity: An error makes the clips unfit; a warning deserves a look.
+        severity: An error makes the clips unfit; a warning deserves a look; info is good to know.
         check: A short name of what was checked, e.g. `leakage`.
         sentence: What a person reads.
     """
@@ -74,7 +74,7 @@ def _groups_in_two_splits(groups: Sequence[str], splits: Sequence[str]) -> Itera
         yield Finding(
             "error",
             "leakage",
-            f"{_counted(len(shared), 'group is', 'groups are')} in more than one split, "
+            f"{counted(len(shared), 'group is', 'groups are')} in more than one split, "
             f"so the scores would look better than they are: {named(names)}.",
         )
 
@@ -90,7 +90,7 @@ def _videos_in_two_splits(digests: Sequence[str], videos: Sequence[str], splits:
         yield Finding(
             "error",
             "duplicate videos",
-            f"{_counted(len(shared), 'video is', 'videos are')} in more than one split, byte for byte: {named(same)}.",
+            f"{counted(len(shared), 'video is', 'videos are')} in more than one split, byte for byte: {named(same)}.",
         )
 
 
@@ -119,7 +119,7 @@ def _low_values(table: "pyarrow.Table", column: str, limit: float, *, check: str
         yield Finding(
             "warning",
             check,
-            f"{_counted(low.num_rows, 'clip is', 'clips are')} {what.format(limit)}: {named(videos)}.",
+            f"{counted(low.num_rows, 'clip is', 'clips are')} {what.format(limit)}: {named(videos)}.",
         )
 
 
@@ -135,7 +135,8 @@ def _split_order(split: str) -> tuple[int, str]:
     return (known.index(split) if split in known else len(known), split)
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
     return f"{number} {one if number == 1 else many}"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from components.contract.accepted import Accepted
 from components.contract.videos import SPLITS
+from components.validate_clips.contact_sheet import Strip
 from components.validate_clips.findings import Finding
 
 if TYPE_CHECKING:
@@ -76,7 +77,12 @@ _QUANTITIES = (
 
 
 def page_text(
-    table: "pyarrow.Table", *, labels: Sequence[str], findings: Sequence[Finding], accepted: Accepted | None
+    table: "pyarrow.Table",
+    *,
+    labels: Sequence[str],
+    findings: Sequence[Finding],
+    accepted: Accepted | None,
+    strips: Sequence[Strip] = (),
 ) -> str:
     """Return the page as HTML; names from the data are escaped.
 
@@ -85,6 +91,7 @@ def page_text(
         labels: The class names.
         findings: Errors first.
         accepted: The version that was compared with, or None.
+        strips: Pictures of sampled clips.
     """
     import jinja2
 
@@ -93,6 +100,7 @@ def page_text(
     rows = _class_rows(table, labels)
     return template.render(
         splits=SPLITS,
+        strips=strips,
         findings=findings,
         n_errors=sum(finding.severity == "error" for finding in findings),
         n_warnings=sum(finding.severity == "warning" for finding in findings),

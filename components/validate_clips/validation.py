@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from components.contract.accepted import STATISTICS_FOLDER, Accepted, Baseline
 from components.contract.clips import read_clip_table, read_clips
@@ -17,6 +17,7 @@ from components.contract.statistics import (
     read_statistics,
 )
 from components.contract.videos import SPLITS
+from components.validate_clips.contact_sheet import contact_sheet
 from components.validate_clips.distributions import (
     anomalies,
     drift,
@@ -25,9 +26,12 @@ from components.validate_clips.distributions import (
     statistics_bytes,
     statistics_from_bytes,
     statistics_of,
+    with_thresholds,
 )
 from components.validate_clips.findings import Finding, Severity, named, table_findings
+from components.validate_clips.near_duplicates import near_duplicates
 from components.validate_clips.page import page_text
+from components.validate_clips.reviewed_schema import read_schema
 
 if TYPE_CHECKING:
     import pyarrow
@@ -82,7 +86,15 @@ def stop_on(findings: Sequence[Finding], stopping: Sequence[Severity]) -> None:
 
 
 def validate(
-    clips: Path, *, clips_digest: str, baseline: Baseline, statistics: Path, page: Path, drift_threshold: float
+    clips: Path,
+    *,
+    clips_digest: str,
+    baseline: Baseline,
+    statistics: Path,
+    page: Path,
+    drift_threshold: float,
+    near_duplicate_distance: int = 10,
+    schema_uri: str = "",
 ) -> Validation:
     """Write statistics, schema, findings and the page of a finished folder of clips.
 
@@ -93,23 +105,34 @@ def validate(
         statistics: Folder that receives statistics, schema and findings.
         page: File that receives the page.
         drift_threshold: See `schema_of`.
+        near_duplicate_distance: See `near_duplicates`.
+        schema_uri: A reviewed schema, a path or gs://; empty to infer one.
     """
     held = read_clips(clips, digest=clips_digest, checksums=False)
     table = read_clip_table(clips)
     computed = statistics_of(table)
-    schema = schema_of(computed, labels=held.labels, drift_threshold=drift_threshold)
-    findings = [*table_findings(table, held.labels), *anomalies(computed, schema)]
+    if schema_uri:
+        schema = with_thresholds(read_schema(schema_uri), drift_threshold=drift_threshold)
+    else:
+        schema = schema_of(computed, labels=held.labels, drift_threshold=drift_threshold)
+    findings = [
+        *table_findings(table, held.labels),
+        *near_duplicates(table, distance=near_duplicate_distance),
+        *anomalies(computed, schema),
+    ]
     if baseline.accepted is not None:
         findings += _changed_classes(held.labels, baseline.accepted)
         findings += drift(computed, schema, earlier=_earlier_statistics(baseline), version=baseline.accepted.version)
-    findings.sort(key=lambda finding: finding.severity != "error")
+    findings.sort(key=lambda finding: get_args(Severity).index(finding.severity))
     n_clips = _n_clips(table)
     emptied(statistics)
     write_bytes(statistics / STATISTICS_NAME, statistics_bytes(computed))
     write_bytes(statistics / SCHEMA_NAME, schema_text(schema).encode())
     write_json(statistics / FINDINGS_NAME, [asdict(finding) for finding in findings])
     finished = finish_statistics(statistics, clips_digest=held.digest, n_clips=n_clips)
-    write_bytes(page, page_text(table, labels=held.labels, findings=findings, accepted=baseline.accepted).encode())
+    strips = contact_sheet(clips, table, held.labels)
+    text = page_text(table, labels=held.labels, findings=findings, accepted=baseline.accepted, strips=strips)
+    write_bytes(page, text.encode())
     return Validation(findings=tuple(findings), n_clips=n_clips, digest=finished.digest)
 
 
