@@ -13,7 +13,7 @@ from components.ingest_videos.listing import Located
 
 # A kill costs nothing that is pending (see VideoStore.left_unnoted), only a machine that fails does.
 _BATCH = 256
-_SYNCED_AT_ONCE = 16  # a file system commits them together: four times as fast as one after the other
+_SYNCED_AT_ONCE = 16  # a file system commits them together: 1.1 to 2.2 times as fast as one by one
 
 
 @dataclass(frozen=True)
