@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 60
 _CLIPS_PER_CLASS = 2
 _FRAMES_PER_CLIP = 6
-_FRAME_HEIGHT = 72  # pixels; 120 strips of six frames stay below 2 MB
+_FRAME_HEIGHT = 72  # pixels
 _QUALITY = 70
 
 

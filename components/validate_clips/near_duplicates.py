@@ -15,7 +15,7 @@ from components.validate_clips.near_hashes import N_WORDS, NearHashes, Words, di
 if TYPE_CHECKING:
     import pyarrow
 
-LARGEST_DISTANCE = 31  # of 256 bits; unrelated clips of one scene begin here
+LARGEST_DISTANCE = 31  # of 256 bits; far above what copies differ by (0 to 6) and what clips of one scene may (18 in the demo)
 _MOST_SHOWN_PER_HASH = 8
 
 
