@@ -15,7 +15,8 @@ from components.validate_clips.near_hashes import N_WORDS, NearHashes, Words, di
 if TYPE_CHECKING:
     import pyarrow
 
-LARGEST_DISTANCE = 31  # of 256 bits; far above what copies differ by (0 to 6) and what clips of one scene may (18 in the demo)
+# Of 256 bits: far above what copies differ by (0 to 6), and above what clips of one scene may (18 in the demo).
+LARGEST_DISTANCE = 31
 _MOST_SHOWN_PER_HASH = 8
 
 

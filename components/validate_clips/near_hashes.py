@@ -124,8 +124,8 @@ def _close_codes(words: Words, first: Places, second: Places, distance: int) -> 
 def _buckets(keys: Words) -> tuple[Places, Places]:
     """Return an order that puts equal keys side by side, and for each place in it where its bucket ends.
 
-    Key and place share one number, so that one sort of plain numbers does; keys
-    are mixed into the upper bits, and the few that collide there only cost a comparison.
+    Key and place share one number, so that one sort of plain numbers does; keys are mixed into the upper
+    bits, and the few that collide there only cost a comparison.
     """
     place_bits = np.uint64(max(1, int(len(keys) - 1).bit_length()))
     mixed = (keys * _MIXER) >> place_bits << place_bits
