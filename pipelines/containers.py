@@ -14,6 +14,7 @@ CODE_LABEL = "reelflow.code"
 RUN_LABEL = "reelflow.run"
 STEP_LABEL = "reelflow.step"
 SECRET_ENDING = "_env"  # of a parameter that names the environment variable which holds a secret
+_FROM_VARIABLE = "env:"  # begins a value that names such a variable
 _END_WITHIN_S = 10
 
 # What a step needs of the caller's environment to reach the network and its clouds; nothing else is passed on.
@@ -115,15 +116,23 @@ def containers_for(workspace: Workspace, parameters: Mapping[str, Any], image: I
     for folder in writable:
         folder.mkdir(parents=True, exist_ok=True)
     texts = [value for value in parameters.values() if isinstance(value, str) and value not in ("", store, serving)]
-    readable = [Path(text) for text in (*texts, os.environ.get(_CREDENTIALS, "")) if text and _exists(text)]
+    readable = [_with_its_folder(Path(text)) for text in texts if _exists(text)]
+    if (credentials := os.environ.get(_CREDENTIALS)) and _exists(credentials):
+        readable.append(Path(credentials))
+    named = [str(value) for name, value in parameters.items() if name.endswith(SECRET_ENDING)]
+    named += [text.removeprefix(_FROM_VARIABLE) for text in texts if text.startswith(_FROM_VARIABLE)]
     return Containers(
         image=image,
         writable=tuple(sorted({folder.absolute() for folder in writable})),
         readable=tuple(sorted({path.absolute() for path in readable})),
-        secrets=tuple(
-            str(value) for name, value in sorted(parameters.items()) if name.endswith(SECRET_ENDING) and value
-        ),
+        secrets=tuple(sorted({name for name in named if name})),
     )
+
+
+def _with_its_folder(path: Path) -> Path:
+    """Return what to mount so that a list's files, which lie beside it, are there too."""
+    beside = path.absolute().parent
+    return beside if path.is_file() and beside != beside.parent else path
 
 
 def remove_left_behind(run_name: str) -> None:
