@@ -166,7 +166,8 @@ def _client_of(process: int, emulator: str | None) -> Any:
     from google.cloud import storage
 
     if emulator:
-        return storage.Client(project="emulated", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call, unused-ignore]
+        nobody = AnonymousCredentials()  # type: ignore[no-untyped-call, unused-ignore] # google-auth is untyped here
+        return storage.Client(project="emulated", credentials=nobody)
     try:
         return storage.Client()
     except (DefaultCredentialsError, OSError) as error:

@@ -63,6 +63,7 @@ class CheckpointFile:
             **{f"best_{index}": value for index, value in enumerate(checkpoint.best)},
         }
         with replacing(self._path) as temporary, temporary.open("wb") as file:
+            # numpy's stub takes the names for its own options
             np.savez(file, **{_PROGRESS: progress}, **arrays)  # type: ignore[arg-type, unused-ignore]
 
     def read(self) -> Checkpoint | None:
