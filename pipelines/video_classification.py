@@ -40,7 +40,7 @@ def video_classification(settings: Settings) -> None:
     trained = train_model(
         clips=extracted.outputs["clips"],
         clips_digest=validated.outputs["Output"],
-        **settings.of(train_model),
+        **settings.of(train_model) | {"initial_model": found.outputs["initial_model"]},
     )
     evaluated = evaluate_model(
         clips=extracted.outputs["clips"],

@@ -23,11 +23,13 @@ class FoundBaseline:
         version: The version to compare with, or None.
         sentence: What a person reads.
         digest: Content digest of the folder.
+        uri: Where that version is served from; empty without one.
     """
 
     version: int | None
     sentence: str
     digest: str
+    uri: str = ""
 
 
 def copy_baseline(serving_dir: str, *, run_key: str, folder: Path) -> FoundBaseline:
@@ -48,7 +50,8 @@ def copy_baseline(serving_dir: str, *, run_key: str, folder: Path) -> FoundBasel
     directory.records.fetch(f"{version}/{STATISTICS_FOLDER}", folder / STATISTICS_FOLDER)
     directory.models.fetch(version, folder / SAVED_MODEL_NAME)
     digest = finish_baseline(folder, accepted).digest
-    return FoundBaseline(accepted.version, f"This run compares with version {version}.", digest)
+    sentence = f"This run compares with version {version}."
+    return FoundBaseline(accepted.version, sentence, digest, uri=f"{directory.uri}/{version}")
 
 
 def _version_to_compare_with(directory: ServingDirectory, *, fingerprint: str) -> Accepted | None:

@@ -62,7 +62,7 @@ def train_model(
         pretrained_sha256: SHA-256 of that file; of a folder, of the lines that sha256sum prints for its sorted files.
         fine_tune: Train the pretrained model further; false keeps its weights and trains a new head.
         initial_model: A model to go on from, whose labels keep their places: a served version or a trained model's
-            folder, by path or gs://; empty starts from scratch.
+            folder, by path or gs://; empty starts from scratch. In the pipeline, find_baseline gives it.
         epochs: Passes over the training clips.
         batch_size: Clips per step of the optimizer, over all devices.
         learning_rate: Of AdamW at the end of the warm-up; a cosine follows.

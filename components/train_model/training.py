@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf  # noqa: TID253 - only training imports this module
 
 from components.contract.errors import StepError
@@ -15,6 +16,10 @@ from components.train_model.learner import Learner
 from components.train_model.recipe import Recipe
 
 OnEpoch = Callable[[int, "EpochRow"], None]
+
+
+class BadRecordsError(Exception):
+    """What is read gives no clips; the same error out of the model would be a fault of the model."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ def train(
         on_epoch: Is given the number, from 1, and the row of every epoch, those before the checkpoint too.
 
     Raises:
-        StepError: If the loss stops being a number, or if a batch does not fit into memory.
+        StepError: If the loss or a weight stops being a number, or if a batch does not fit into memory.
+        BadRecordsError: If a batch cannot be read.
     """
     history, best = _restored(learner, checkpoints)
     for number, row in enumerate(history, start=1):
@@ -129,7 +135,7 @@ def _epoch(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> Ep
     loss, accuracy = _means(sums)
     val_loss, val_accuracy = (None, None) if batches.validation is None else _validated(learner, batches.validation)
     if val_loss is not None and not math.isfinite(val_loss):
-        raise _diverged(val_loss, f"on the validation clips after epoch {epoch + 1}")
+        raise _diverged(f"The loss became {val_loss}", f"on the validation clips after epoch {epoch + 1}")
     return EpochRow(
         loss=loss,
         accuracy=accuracy,
@@ -144,7 +150,7 @@ def _epoch(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> Ep
 def _learned(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> tuple[list[Any], float]:
     """Learn from each batch of an epoch; return the sums of all and the seconds in which none was ready."""
     sums: list[Any] = []
-    waited, iterator = 0.0, iter(batches.of_epoch(epoch))
+    waited, iterator = 0.0, _read(batches.of_epoch(epoch))
     for step in range(batches.steps_per_epoch):
         asked = time.monotonic()
         batch = next(iterator)
@@ -156,17 +162,31 @@ def _learned(learner: Learner, recipe: Recipe, batches: Batches, epoch: int) -> 
         except tf.errors.ResourceExhaustedError as error:
             raise _too_large(learner, recipe.batch_size, batch) from error
     _check_finite(sums[-1:], epoch, batches.steps_per_epoch - 1)
+    if not all(np.isfinite(weights).all() for weights in learner.weights()):  # the last update has no loss of its own
+        raise _diverged("Weights became infinite or NaN", f"in epoch {epoch + 1}")
     return sums, waited
+
+
+def _read(dataset: Any) -> Iterator[Any]:
+    iterator = iter(dataset)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+            raise BadRecordsError(error.message) from error
+        yield batch
 
 
 def _check_finite(sums: Sequence[Any], epoch: int, step: int) -> None:
     for loss in (float(found[0]) for found in sums):
         if not math.isfinite(loss):
-            raise _diverged(loss, f"in epoch {epoch + 1}, step {step + 1}")
+            raise _diverged(f"The loss became {loss}", f"in epoch {epoch + 1}, step {step + 1}")
 
 
-def _diverged(loss: float, where: str) -> StepError:
-    return StepError(f"The loss became {loss} {where}.", remedy="Lower learning_rate, or lengthen the warm-up.")
+def _diverged(what: str, where: str) -> StepError:
+    return StepError(f"{what} {where}.", remedy="Lower learning_rate, or lengthen the warm-up.")
 
 
 def _too_large(learner: Learner, batch_size: int, batch: Any) -> StepError:
@@ -191,7 +211,7 @@ def _fits(learner: Learner, batch: Any, size: int) -> bool:
 
 def _validated(learner: Learner, validation: Any) -> tuple[float, float]:
     learning = learner.set_weights(learner.weights())
-    means = _means([learner.score(frames, labels) for frames, labels in validation])
+    means = _means([learner.score(frames, labels) for frames, labels in _read(validation)])
     learner.set_weights(learning)
     return means
 

@@ -29,7 +29,7 @@ from components.train_model.initial import continued_labels, read_initial_model,
 from components.train_model.learner import Learner
 from components.train_model.models import OWN_DEFAULTS, ModelOptions, build_model
 from components.train_model.recipe import Recipe
-from components.train_model.training import Batches, Trained, train
+from components.train_model.training import BadRecordsError, Batches, Trained, train
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ def _train(
             is_chief=hardware.is_chief,
             on_epoch=board.add,
         )
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+    except BadRecordsError as error:
         raise StepError(
-            f"{folder} has records that are not clips of shape {clips.geometry.shape} ({error.message}).",
+            f"{folder} has records that are not clips of shape {clips.geometry.shape} ({error}).",
             remedy="Run extract_frames again.",
         ) from error
 

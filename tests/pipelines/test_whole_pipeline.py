@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.contract.model import read_model
 from components.contract.verdict import VERDICT_NAME
 from pipelines.cluster.schedule_file import read_schedules
 from pipelines.demo.range_server import serve_folder
@@ -25,6 +26,7 @@ SMALL: dict[str, Any] = {
     "epochs": 2,
     "classes": ["RaiseArms", "LowerArms", "SitUp", "LieBack"],
     "min_improvement": -1.0,
+    "initial_model": "champion",
 }
 GROUPS_AT_FIRST, GROUPS_LATER, CLIPS_PER_GROUP = 4, 6, 2
 
@@ -150,6 +152,9 @@ def test_scheduled_runs_cost_only_the_listing_until_new_videos_come_which_are_tr
     evaluation = next(step for step in grown["steps"] if step["step"] == "evaluate_model")["outputs"]["evaluation"]
     verdict = json.loads((Path(evaluation) / VERDICT_NAME).read_text())
     assert (verdict["baseline_version"], verdict["may_push"]) == (1, True)
+    trained = next(step for step in grown["steps"] if step["step"] == "train_model")["outputs"]["model"]
+    champion = machine.folder / "work" / "serving" / "video_classifier" / "1"
+    assert read_model(Path(trained)).training["initial_model"] == str(champion)
     assert metrics_of(grown, "push_model") == {"pushed": 1, "version": 2}
     assert machine.versions == ["1", "2"]
 

@@ -158,13 +158,47 @@ def test_place_that_cannot_be_served_from_is_refused(serving_dir, folder):
 def test_step_writes_what_it_found_and_its_record(serving_dir, tmp_path):
     accept(serving_dir, 1)
 
-    digest = find_baseline.python_func(
-        serving_dir=serving_dir,
-        run_key="key",
-        baseline=dsl.Artifact(uri=str(tmp_path / "out" / "baseline")),
-        record=dsl.Artifact(uri=str(tmp_path / "out" / "record")),
-    )
+    digest, _ = found_by_step(serving_dir, tmp_path)
 
     assert read_baseline(tmp_path / "out" / "baseline", digest=digest).accepted.version == 1
     stored = json.loads((tmp_path / "out" / "record" / "step.json").read_text())
     assert stored["outputs"]["baseline"]["digest"] == digest
+
+
+@pytest.mark.parametrize(
+    ("initial_model", "starts_from"),
+    [("champion", "{serving_dir}/2"), ("", ""), ("gs://bucket/models/7", "gs://bucket/models/7")],
+)
+def test_training_starts_from_the_served_version_only_when_asked_to(serving_dir, tmp_path, initial_model, starts_from):
+    accept(serving_dir, 1)
+    accept(serving_dir, 2)
+
+    _, address = found_by_step(serving_dir, tmp_path, initial_model=initial_model)
+
+    assert address == starts_from.format(serving_dir=serving_dir)
+
+
+def test_training_starts_from_scratch_where_no_champion_is_served_yet(serving_dir, tmp_path, capsys):
+    _, address = found_by_step(serving_dir, tmp_path, initial_model="champion")
+
+    assert address == ""
+    assert "Training starts from scratch." in capsys.readouterr().out
+
+
+def test_repeated_run_starts_from_what_the_first_one_started_from(serving_dir, tmp_path):
+    accept(serving_dir, 1)
+    accept(serving_dir, 2, run_key="key", baseline_version=1)
+
+    _, address = found_by_step(serving_dir, tmp_path, initial_model="champion")
+
+    assert address == f"{serving_dir}/1"
+
+
+def found_by_step(serving_dir, tmp_path, *, initial_model: str = "") -> tuple[str, str]:
+    return find_baseline.python_func(
+        serving_dir=serving_dir,
+        run_key="key",
+        initial_model=initial_model,
+        baseline=dsl.Artifact(uri=str(tmp_path / "out" / "baseline")),
+        record=dsl.Artifact(uri=str(tmp_path / "out" / "record")),
+    )

@@ -120,6 +120,39 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint_and_yields_no_m
     assert not (tmp_path / "model" / KERAS_NAME).exists()
 
 
+def test_an_update_that_breaks_the_weights_is_found_though_no_loss_shows_it(
+    tmp_path, write_clips, small_model, monkeypatch
+):
+    write_clips(tmp_path / "clips", n_clips=16)
+    learn, steps = Learner.learn, iter(range(100))
+
+    def broken_by_the_last_update(self, batch):
+        sums = learn(self, batch)
+        if next(steps) == 1:
+            self.model.variables[0].assign(self.model.variables[0] * float("inf"))
+        return sums
+
+    monkeypatch.setattr(Learner, "learn", broken_by_the_last_update)
+
+    with pytest.raises(StepError, match="Weights became infinite or NaN in epoch 1"):
+        trained(tmp_path, replace(RECIPE, ema_momentum=0.0), small_model)
+
+    assert checkpoints(tmp_path) == []
+    assert not (tmp_path / "model" / MARKER_NAME).exists()
+
+
+def test_a_fault_of_the_model_is_not_blamed_on_the_records(tmp_path, write_clips, small_model, monkeypatch):
+    write_clips(tmp_path / "clips", n_clips=16)
+
+    def at_fault(self, batch):
+        raise tf.errors.InvalidArgumentError(None, None, "shapes do not match")
+
+    monkeypatch.setattr(Learner, "learn", at_fault)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shapes do not match"):
+        trained(tmp_path, RECIPE, small_model)
+
+
 @pytest.mark.parametrize("damage", [b"", b"no zip", b"PK\x03\x04 cut"])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
     file = CheckpointFile(str(tmp_path / "store"), {"model": "small"})
