@@ -24,6 +24,7 @@ from components.evaluate_model.gate import (
     worst_drop,
 )
 from components.evaluate_model.history import read_history
+from components.evaluate_model.layers import read_layers
 from components.evaluate_model.model_card import write_model_card
 from components.evaluate_model.predictions import write_predictions
 from components.evaluate_model.report import Contents, write_page
@@ -135,7 +136,7 @@ def evaluate(inputs: Inputs, *, evaluation_dir: Path, page_path: Path, settings:
     model = read_model(inputs.model, digest=inputs.model_digest)
     baseline = read_baseline(inputs.baseline, digest=inputs.baseline_digest)
     rejects = read_rejects(inputs.rejects)
-    history = read_history(inputs.model)
+    history, layers = read_history(inputs.model), read_layers(inputs.model)
     _check_fits(model, clips)
     rows = read_clip_table(inputs.clips).to_pylist()
     group_of = {row["video"]: row["group"] for row in rows}
@@ -190,6 +191,7 @@ def evaluate(inputs: Inputs, *, evaluation_dir: Path, page_path: Path, settings:
         confidence=settings.confidence,
         labels=model.labels,
         history=history,
+        layers=layers,
         n_videos=_n_videos(rows, model.labels),
         n_clips=[clips.n_clips(split) for split in SPLITS],
         rejects=rejects,

@@ -18,6 +18,7 @@ from components.evaluate_model import charts
 from components.evaluate_model.calibration import Calibration
 from components.evaluate_model.controls import Controls
 from components.evaluate_model.examples import Example
+from components.evaluate_model.layers import Layer
 from components.evaluate_model.scores import SplitScores
 from components.evaluate_model.slices import Slice
 from components.evaluate_model.thumbnails import Strip
@@ -40,6 +41,7 @@ class Contents:
         confidence: Of the intervals, 0 to 1.
         labels: Class names.
         history: Values by epoch, by name, as training measured them.
+        layers: Of the model.
         n_videos: Number of videos by class and split, in the order of labels and splits.
         n_clips: Number of clips by split.
         rejects: Videos that gave no clip.
@@ -58,6 +60,7 @@ class Contents:
     confidence: float
     labels: Sequence[str]
     history: Mapping[str, Sequence[float]]
+    layers: Sequence[Layer]
     n_videos: Sequence[Sequence[int]]
     n_clips: Sequence[int]
     rejects: Sequence[Reject]
@@ -112,6 +115,7 @@ def _facts(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
     about = [
         ("Name", model.model),
         ("Parameters", f"{model.n_parameters:,}"),
+        ("Operations for a clip", _operations(contents.layers)),
         ("Classes", str(len(model.labels))),
         ("Frames in a clip", str(n_frames)),
         ("Frame, height x width", f"{height} x {width} pixels"),
@@ -124,6 +128,11 @@ def _facts(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Training", [*_told(recipe), ("time for all epochs", _duration(sum(contents.history["seconds"])))]),
         ("Digests", digests),
     ]
+
+
+def _operations(layers: Sequence[Layer]) -> str:
+    known = [layer.flops for layer in layers if layer.flops is not None]
+    return f"{sum(known):,}" if len(known) == len(layers) else f"more than {sum(known):,}: some cannot be counted"
 
 
 def _told(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from components.contract.model import (
     KERAS_NAME,
     LABEL_OUTPUT,
     LABELS_NAME,
+    MODEL_SUMMARY_NAME,
     PROBABILITIES_OUTPUT,
     SAVED_MODEL_NAME,
     TrainedModel,
@@ -37,6 +38,10 @@ LABELS = ("Bow", "Clap", "Dive", "Jump", "Run", "Wave")
 HISTORY = [
     {"loss": 2.1, "accuracy": 0.2, "val_loss": 2.0, "val_accuracy": 0.25, "learning_rate": 0.003, "seconds": 1.5},
     {"loss": 0.5, "accuracy": 0.9, "val_loss": 0.8, "val_accuracy": 0.85, "learning_rate": 0.001, "seconds": 1.4},
+]
+LAYERS = [
+    {"name": "clips", "kind": "InputLayer", "output_shape": [1, 3, 16, 24, 3], "n_parameters": 0, "flops": 0},
+    {"name": "<b>reader</b>", "kind": "GreyReader", "output_shape": [1, 6], "n_parameters": 1234567, "flops": None},
 ]
 STEP = 30  # between the greys that stand for two classes
 
@@ -91,6 +96,7 @@ class Lab:
         write_bytes(folder / KERAS_NAME, b"keras")
         write_bytes(folder / LABELS_NAME, "\n".join(labels).encode())
         write_json(folder / HISTORY_NAME, HISTORY)
+        write_json(folder / MODEL_SUMMARY_NAME, {"layers": LAYERS})
         trained = TrainedModel(
             model="grey_reader",
             geometry=geometry,

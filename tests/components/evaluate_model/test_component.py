@@ -11,10 +11,12 @@ from kfp import dsl
 
 from components.contract.clips import Reject
 from components.contract.errors import StepError
+from components.contract.model import MODEL_SUMMARY_NAME
 from components.contract.verdict import read_verdict
 from components.evaluate_model.component import evaluate_model
 from components.evaluate_model.evaluation import Inputs, Settings, evaluate
 from components.evaluate_model.gate import Demands
+from components.evaluate_model.layers import read_layers
 from components.evaluate_model.scoring import score_split
 
 LABELS = ("Bow", "Clap", "Dive", "Jump", "Run", "Wave")
@@ -155,6 +157,25 @@ def test_the_page_needs_nothing_from_outside_and_opens_in_a_browser_with_hostile
     assert "This model may be pushed." in opened.stdout
     assert opened.stdout.count("data:image/jpeg;base64,") == 1 + 5
     assert Path(folder / "page.html").is_file()
+
+
+def test_the_page_lists_the_models_layers_with_shapes_parameters_and_operations(lab):
+    _, folder = run(lab, "out", clips=lab.clips(), model=lab.model(), baseline=lab.baseline())
+
+    page = (folder / "page.html").read_text()
+
+    assert "1 x 3 x 16 x 24 x 3" in page
+    assert "&lt;b&gt;reader&lt;/b&gt;" in page
+    assert page.count("1,234,567") == 2  # of the layer, and of the model
+    assert "more than 0: some cannot be counted" in page
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"layers": [{"name": "clips"}]}'])
+def test_a_summary_that_cannot_be_read_is_refused(tmp_path, damage):
+    (tmp_path / MODEL_SUMMARY_NAME).write_text(damage)
+
+    with pytest.raises(StepError, match="is no summary of a model"):
+        read_layers(tmp_path)
 
 
 def test_a_model_whose_labels_come_in_another_order_is_scored_by_name(lab):
