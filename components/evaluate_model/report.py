@@ -141,7 +141,7 @@ def _told(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _value(value: Any) -> str:
     match value:
-        case None:
+        case None | "" | []:
             return "none"
         case bool():
             return "yes" if value else "no"
