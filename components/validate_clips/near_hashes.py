@@ -2,11 +2,12 @@
 
 Multi-index hashing (Norouzi et al. 2012, arXiv:1307.2982): cut the bits into one band more than may differ; two hashes
 within that distance agree in at least one whole band, so only hashes that share a band are compared.
+
+A band takes bits of all four frames: where many clips begin with a black frame, the other three still tell them apart.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ _LARGEST_BUCKET = 64  # above it, cutting the bucket anew by the bits that diffe
 _MOST_PAIRS = 1_000_000  # thousands of clips of one still scene are alike pair by pair; nobody reads that many
 _DEEPEST = 3
 _SAMPLE, _CROWDED = 64, 0.05
-_MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads a band's bits (Knuth, TAOCP 3, 6.4)
+# 2**64 over the golden ratio spreads a band's bits (Knuth, TAOCP 3, 6.4); its odd powers, each word's in another way.
+_MIXERS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in (1, 3, 5, 7)], np.uint64)
 
 Words = NDArray[np.uint64]
 Places = NDArray[np.int64]
@@ -72,9 +74,13 @@ def distances(first: Words, second: Words) -> NDArray[np.int64]:
 def _distinct(hashes: Words) -> tuple[Words, Places]:
     if not len(hashes):
         return hashes, np.empty(0, np.int64)
-    order = np.lexsort(tuple(hashes.T))
+    order, ends = _buckets(_keys(hashes.T, np.full(N_WORDS, ~np.uint64(0))))
     ordered = hashes[order]
     is_new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    if is_new.sum() > 1 + np.count_nonzero(ends[1:] != ends[:-1]):  # two hashes share a key, and may lie in turns
+        order = np.lexsort(tuple(hashes.T))
+        ordered = hashes[order]
+        is_new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
     place_of = np.empty(len(hashes), np.int64)
     place_of[order] = np.cumsum(is_new) - 1
     return ordered[is_new], place_of
@@ -82,9 +88,9 @@ def _distinct(hashes: Words) -> tuple[Words, Places]:
 
 def _near_codes(words: Words, places: Places, distance: int, depth: int = 0) -> Iterator[Places]:
     """Give pairs among some places as first * n + second; a pair may come several times."""
-    among = words[places]
-    for word, mask in _bands(among, distance):
-        order, ends = _buckets(among[:, word] & mask)
+    among = np.ascontiguousarray(words[places].T)
+    for masks in _bands(among, distance):
+        order, ends = _buckets(_keys(among, masks))
         sizes = ends - np.arange(len(ends))  # of the rest of the bucket from here on
         starts = np.flatnonzero(np.concatenate([[True], ends[1:] != ends[:-1]]))
         in_large = np.zeros(len(order), bool)
@@ -121,15 +127,22 @@ def _close_codes(words: Words, first: Places, second: Places, distance: int) -> 
     return np.minimum(first, second) * len(words) + np.maximum(first, second)
 
 
+def _keys(columns: Words, masks: Words) -> Words:
+    """Mix the bits of a band into one number per hash; different bits seldom give the same."""
+    keys: Words = (columns[0] & masks[0]) * _MIXERS[0]
+    for column, mask, mixer in zip(columns[1:], masks[1:], _MIXERS[1:], strict=True):
+        keys += (column & mask) * mixer
+    return keys
+
+
 def _buckets(keys: Words) -> tuple[Places, Places]:
     """Return an order that puts equal keys side by side, and for each place in it where its bucket ends.
 
-    Key and place share one number, so that one sort of plain numbers does; keys are mixed into the upper
-    bits, and the few that collide there only cost a comparison.
+    Key and place share one number, so that one sort of plain numbers does: of a key its upper bits, which are the
+    mixed ones, and the few that collide there only cost a comparison.
     """
     place_bits = np.uint64(max(1, int(len(keys) - 1).bit_length()))
-    mixed = (keys * _MIXER) >> place_bits << place_bits
-    together = np.sort(mixed | np.arange(len(keys), dtype=np.uint64))
+    together = np.sort(keys >> place_bits << place_bits | np.arange(len(keys), dtype=np.uint64))
     order = (together & ((np.uint64(1) << place_bits) - np.uint64(1))).astype(np.int64)
     upper = together >> place_bits
     borders = np.flatnonzero(upper[1:] != upper[:-1]) + 1
@@ -137,20 +150,16 @@ def _buckets(keys: Words) -> tuple[Places, Places]:
     return order, np.repeat(edges[1:], np.diff(edges))
 
 
-def _bands(words: Words, distance: int) -> Iterator[tuple[int, Any]]:
-    """Cut the bits that differ among these hashes into `distance` + 1 bands, as (word, mask).
+def _bands(columns: Words, distance: int) -> Iterator[Words]:
+    """Cut the bits that differ among these hashes into `distance` + 1 bands, as a mask for each word.
 
-    Bits that are the same in all of them tell nothing apart: letterbox bars, a first frame that is always black.
+    Bits that are the same in all of them tell nothing apart, such as those of letterbox bars.
     """
-    if len(words) < 2:
+    if columns.shape[1] < 2:
         return
-    varying = np.bitwise_or.reduce(words, axis=0) & ~np.bitwise_and.reduce(words, axis=0)
-    bits = [[bit for bit in range(_WORD_BITS) if int(varying[word]) >> bit & 1] for word in range(N_WORDS)]
-    n_bands = [0] * N_WORDS
-    for _ in range(distance + 1):
-        widest = max(range(N_WORDS), key=lambda word: len(bits[word]) / (n_bands[word] + 1))
-        n_bands[widest] += 1
-    for word in range(N_WORDS):
-        for band in range(n_bands[word]):
-            # every n-th bit, since neighbours in a picture tend to agree
-            yield word, np.uint64(sum(1 << bit for bit in bits[word][band :: n_bands[word]]))
+    varying = np.bitwise_or.reduce(columns, axis=1) & ~np.bitwise_and.reduce(columns, axis=1)
+    bits = [(word, bit) for word in range(N_WORDS) for bit in range(_WORD_BITS) if int(varying[word]) >> bit & 1]
+    for band in range(distance + 1):
+        # every n-th bit, since neighbours in a picture tend to agree
+        chosen = bits[band :: distance + 1]
+        yield np.array([sum(1 << bit for of, bit in chosen if of == word) for word in range(N_WORDS)], np.uint64)
