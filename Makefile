@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do $$p -c '
 venv := .venv
 bin := $(venv)/bin
 
-.PHONY: help setup demo test faults test-flink test-cluster test-containers check bench images format compile lock clean
+.PHONY: help setup demo test faults test-engines test-cluster test-containers check bench images format compile lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,8 +40,15 @@ test: setup ## Run the tests.
 faults: setup ## Run the long fault tests: steps killed again and again.
 	$(bin)/python -m pytest -m faults || [ $$? -eq 5 ]
 
-test-flink: setup ## Run the tests on a local Flink cluster.
-	$(bin)/python -m pytest -m flink || [ $$? -eq 5 ]
+beam_version := $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
+
+test-engines: setup ## Run the tests on Prism, which Go builds, and on Flink, whose job server REELFLOW_FLINK_JOB_SERVER_JAR names.
+	@if [ -z "$$REELFLOW_PRISM" ] && command -v go >/dev/null; then \
+		GOBIN="$(CURDIR)/build/beam" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(beam_version) || \
+		echo "Go could not build Beam's Prism; its test is skipped."; \
+	fi; \
+	if [ -z "$$REELFLOW_PRISM" ] && [ -x build/beam/prism ]; then export REELFLOW_PRISM="$(CURDIR)/build/beam/prism"; fi; \
+	$(bin)/python -m pytest -m engines -rs
 
 prism := build/prism/node_modules/.bin
 

@@ -154,7 +154,7 @@ def many(tmp_path: Path, videos: Videos, manifest_of: ManifestOf) -> tuple[Path,
     return manifest_of(tmp_path / "videos", listed)
 
 
-@pytest.mark.flink
+@pytest.mark.engines
 @pytest.mark.filterwarnings("ignore")  # Beam's portable runners leave sockets and subprocesses to the garbage collector
 @pytest.mark.parametrize("engine", ["PrismRunner", "FlinkRunner"])
 def test_an_engine_with_two_workers_one_of_them_killed_half_way_loses_nothing_and_gives_the_same_bytes(
