@@ -15,12 +15,14 @@ from kfp import dsl
 
 from components.contract.clips import read_clips
 from components.contract.errors import StepError
+from components.contract.finished import MARKER_NAME
 from components.extract_frames.component import extract_frames
 from components.extract_frames.engine import checked_engine, checked_flags
 
 Videos = list[tuple[Path, str, str]]
 ManifestOf = Callable[[Path, Videos], tuple[Path, str]]
 
+_DECODING, _ENGINE_WORKER = b"components.extract_frames.worker\0", b"SdkHarness"
 _PRISM, _JAR = "REELFLOW_PRISM", "REELFLOW_FLINK_JOB_SERVER_JAR"
 
 
@@ -131,11 +133,12 @@ def engine_options(engine: str, port: int) -> str:
     return f"{options} --environment_type=EXTERNAL --environment_config=localhost:{port} --sdk_worker_parallelism=2"
 
 
-def decoding_processes() -> list[int]:
+def processes_of(text: bytes) -> list[int]:
+    """Processes whose command line holds a text."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"components.extract_frames.worker\0" in path.read_bytes():
+            if text in path.read_bytes():
                 found.append(int(path.parent.name))
         except OSError:
             continue
@@ -154,27 +157,53 @@ def many(tmp_path: Path, videos: Videos, manifest_of: ManifestOf) -> tuple[Path,
     return manifest_of(tmp_path / "videos", listed)
 
 
+def kill_one_half_way(out: Path, text: bytes) -> list[int]:
+    """Kill one process that starts from now on, as soon as two shards are written; its id will stand in the list."""
+    others, killed = set(processes_of(text)), []
+
+    def kill() -> None:
+        while len(list((out / "clips").glob("*.tfrecord"))) < 2:
+            time.sleep(0.01)
+        ours = [process for process in processes_of(text) if process not in others]
+        os.kill(ours[0], signal.SIGKILL)
+        killed.append(ours[0])
+
+    threading.Thread(target=kill, daemon=True).start()
+    return killed
+
+
 @pytest.mark.engines
 @pytest.mark.filterwarnings("ignore")  # Beam's portable runners leave sockets and subprocesses to the garbage collector
 @pytest.mark.parametrize("engine", ["PrismRunner", "FlinkRunner"])
-def test_an_engine_with_two_workers_one_of_them_killed_half_way_loses_nothing_and_gives_the_same_bytes(
+def test_an_engine_with_two_decoders_one_of_them_killed_half_way_loses_nothing_and_gives_the_same_bytes(
     tmp_path: Path, many: tuple[Path, str], worker_pool_port: int, engine: str
 ) -> None:
     options = engine_options(engine, worker_pool_port)
     here = run(many, tmp_path / "here")
-    others, killed = set(decoding_processes()), []
+    killed = kill_one_half_way(tmp_path / "there", _DECODING)
 
-    def kill_one() -> None:
-        while len(list((tmp_path / "there" / "clips").glob("*.tfrecord"))) < 2:
-            time.sleep(0.01)
-        ours = [process for process in decoding_processes() if process not in others]
-        os.kill(ours[0], signal.SIGKILL)
-        killed.append(ours[0])
-
-    killer = threading.Thread(target=kill_one, daemon=True)
-    killer.start()
     there = run(many, tmp_path / "there", beam_runner=engine, beam_options=options)
 
     assert killed
+    assert there == here
+    assert read_clips(tmp_path / "there" / "clips").n_clips("train") == 180
+
+
+@pytest.mark.engines
+@pytest.mark.filterwarnings("ignore")
+def test_when_prism_loses_its_worker_half_way_the_step_fails_at_once_and_a_retry_gives_the_same_bytes(
+    tmp_path: Path, many: tuple[Path, str], worker_pool_port: int
+) -> None:
+    engine = {"beam_runner": "PrismRunner", "beam_options": engine_options("PrismRunner", worker_pool_port)}
+    here = run(many, tmp_path / "here")
+    killed = kill_one_half_way(tmp_path / "there", _ENGINE_WORKER)
+
+    with pytest.raises(StepError, match=r"PrismRunner ended the job.*worker disconnected"):
+        run(many, tmp_path / "there", **engine)
+    finished_after_the_kill = (tmp_path / "there" / "clips" / MARKER_NAME).exists()
+    there = run(many, tmp_path / "there", **engine)
+
+    assert killed
+    assert not finished_after_the_kill
     assert there == here
     assert read_clips(tmp_path / "there" / "clips").n_clips("train") == 180
