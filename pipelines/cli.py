@@ -178,19 +178,20 @@ def step() -> None:
 @main.command(epilog=examples("reelflow params", "reelflow params --json"))
 @json_option
 def params(as_json: bool) -> None:
-    """Print every parameter of the pipeline with type, default and meaning."""
+    """Print every parameter of the pipeline, under the first step that takes it, with type, default and meaning."""
     from dataclasses import asdict
 
-    from pipelines.parameters import pipeline_parameters
+    from pipelines.parameters import by_step, pipeline_parameters
 
-    parameters = list(pipeline_parameters().values())
     if as_json:
-        click.echo(json.dumps([asdict(parameter) for parameter in parameters]))
+        click.echo(json.dumps([asdict(parameter) for parameter in pipeline_parameters().values()]))
         return
-    for parameter in parameters:
-        default = "required" if parameter.required else f"default {json.dumps(parameter.default)}"
-        click.echo(f"{parameter.name}  ({parameter.type_name}, {default})")
-        click.echo(f"    {parameter.meaning}")
+    for step_name, parameters in by_step().items():
+        click.secho(f"{step_name}", bold=True)
+        for parameter in parameters:
+            default = "required" if parameter.required else f"default {json.dumps(parameter.default)}"
+            click.echo(f"  {parameter.name}  ({parameter.type_name}, {default})")
+            click.echo(f"      {parameter.meaning}")
 
 
 @main.command(name="compile", epilog=examples("reelflow compile", "reelflow compile --check"))

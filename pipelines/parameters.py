@@ -1,6 +1,7 @@
 """A pipeline's parameters: what the compiled file declares, and whether given values fit."""
 
 import difflib
+import graphlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,19 @@ def declared(input_definitions: Mapping[str, Any]) -> dict[str, Parameter]:
 def pipeline_parameters(compiled: Path = COMPILED) -> dict[str, Parameter]:
     """Return the parameters of a compiled pipeline, by name."""
     return declared(read_specs(compiled)[0]["root"].get("inputDefinitions", {}))
+
+
+def by_step(compiled: Path = COMPILED) -> dict[str, list[Parameter]]:
+    """Return the parameters of a compiled pipeline under the first step that takes them, in the order steps run."""
+    spec = read_specs(compiled)[0]
+    tasks = spec["root"]["dag"]["tasks"]
+    order = graphlib.TopologicalSorter({name: sorted(task.get("dependentTasks", [])) for name, task in tasks.items()})
+    left, found = declared(spec["root"].get("inputDefinitions", {})), {}
+    for name in order.static_order():
+        component = spec["components"][tasks[name]["componentRef"]["name"]]
+        taken = [left.pop(each) for each in list(left) if each in component["inputDefinitions"].get("parameters", {})]
+        found[name.replace("-", "_")] = taken
+    return found
 
 
 def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:

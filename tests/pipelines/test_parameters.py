@@ -6,6 +6,7 @@ import pytest
 from pipelines.parameters import (
     Parameter,
     ParameterError,
+    by_step,
     check,
     from_file,
     from_settings,
@@ -101,3 +102,14 @@ def test_every_parameter_of_the_pipeline_says_what_it_means() -> None:
     silent = [each.name for each in pipeline_parameters().values() if not each.meaning]
 
     assert silent == []
+
+
+def test_every_parameter_stands_once_under_the_first_step_that_takes_it() -> None:
+    grouped = by_step()
+
+    names = [parameter.name for parameters in grouped.values() for parameter in parameters]
+    assert sorted(names) == sorted(pipeline_parameters())
+    assert list(grouped)[0] == "ingest_videos"
+    assert list(grouped)[-1] == "push_model"
+    assert "epochs" in [parameter.name for parameter in grouped["train_model"]]
+    assert "serving_dir" in [parameter.name for parameter in grouped["find_baseline"]]
