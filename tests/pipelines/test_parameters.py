@@ -109,7 +109,7 @@ def test_every_parameter_stands_once_under_the_first_step_that_takes_it() -> Non
 
     names = [parameter.name for parameters in grouped.values() for parameter in parameters]
     assert sorted(names) == sorted(pipeline_parameters())
-    assert list(grouped)[0] == "ingest_videos"
-    assert list(grouped)[-1] == "push_model"
+    assert next(iter(grouped)) == "ingest_videos"
+    assert [*grouped][-1] == "push_model"
     assert "epochs" in [parameter.name for parameter in grouped["train_model"]]
     assert "serving_dir" in [parameter.name for parameter in grouped["find_baseline"]]
